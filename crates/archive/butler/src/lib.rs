@@ -1,0 +1,1 @@
+//! The butler: dataset types, data ids, and a folder store.

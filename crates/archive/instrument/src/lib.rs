@@ -1,0 +1,1 @@
+//! Cameras as data: instrument descriptions and header translation.

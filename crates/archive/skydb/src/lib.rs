@@ -1,0 +1,1 @@
+//! The sky database: SQL over catalogues, on DataFusion.

@@ -1,0 +1,1 @@
+//! Association of sources over visits into objects and light curves.

@@ -1,0 +1,1 @@
+//! Astrometric solution: pattern match and distortion fit against a reference catalogue.

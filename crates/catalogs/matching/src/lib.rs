@@ -1,0 +1,1 @@
+//! Catalogue views, the k-d tree and positional matching.

@@ -1,0 +1,1 @@
+//! Photometric zero points and differential photometry.

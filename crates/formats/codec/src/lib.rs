@@ -1,0 +1,1 @@
+//! The Formatter trait: a typed dataset to bytes and back, and atomic files.

@@ -1,0 +1,1 @@
+//! FITS files: images, raw frames, exposures and tables.

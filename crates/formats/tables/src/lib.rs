@@ -1,0 +1,1 @@
+//! Tables on disk: Parquet, CSV and Arrow.

@@ -1,0 +1,1 @@
+//! Steps, the graph and the local executor.

@@ -1,0 +1,1 @@
+//! The composition of steps: from a raw frame to a catalogue.

@@ -1,0 +1,1 @@
+//! Sky background: a masked, clipped mesh and its interpolation.

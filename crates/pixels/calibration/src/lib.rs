@@ -1,0 +1,1 @@
+//! Master calibration frames: bias, dark and flat from many exposures.

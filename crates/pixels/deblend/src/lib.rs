@@ -1,0 +1,1 @@
+//! Deblending: parents split into children that conserve flux.

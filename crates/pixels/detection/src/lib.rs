@@ -1,0 +1,1 @@
+//! Source detection: matched filter, threshold, footprints and peaks.

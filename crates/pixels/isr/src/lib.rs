@@ -1,0 +1,1 @@
+//! Instrument signature removal: overscan, bias, dark, flat, assembly, saturation, cosmic rays.

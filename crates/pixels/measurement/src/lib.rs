@@ -1,0 +1,1 @@
+//! Measurement of sources: centroids, moments, fluxes, flags and aperture corrections.

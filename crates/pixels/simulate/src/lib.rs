@@ -1,0 +1,1 @@
+//! A simulated sky and camera: raw frames with their truth.

@@ -1,0 +1,1 @@
+//! The page: sky, sources, light curves and queries.

@@ -1,0 +1,1 @@
+//! The web ground: errors, principals and the query engine trait.

@@ -1,0 +1,1 @@
+//! Regions and pixelisations of the sphere: HEALPix, MOC, cones and polygons.

@@ -1,0 +1,1 @@
+//! Reading world coordinates from a header's cards.

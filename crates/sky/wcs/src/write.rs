@@ -1,0 +1,1 @@
+//! Writing world coordinates as a header's cards.

@@ -1,2 +1,64 @@
-//! The one binary.
-fn main() {}
+//! The one binary. Verbs parse their words, open the doors, call the rooms and report.
+
+mod clock;
+mod demo;
+mod error;
+mod inputs;
+mod lightcurve;
+mod outputs;
+mod plot;
+mod process;
+mod progress;
+mod query;
+mod refcat;
+mod report;
+mod serve;
+mod simulate;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Data management for sky surveys: from raw frames to an answered query.
+#[derive(Parser)]
+#[command(name = "elqui", version, about, max_term_width = 100)]
+struct Cli {
+    /// Worker threads (default: all cores).
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Process(process::Args),
+    Lightcurve(lightcurve::Args),
+    Simulate(simulate::Args),
+    Query(query::Args),
+    Serve(serve::Args),
+    Demo(demo::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let threads = cli.threads.map_or(0, usize::from);
+    if let Err(reason) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+        eprintln!("elqui: cannot start {threads} worker threads: {reason}");
+        return ExitCode::FAILURE;
+    }
+    let outcome = match cli.verb {
+        Verb::Process(args) => process::run(&args),
+        Verb::Lightcurve(args) => lightcurve::run(&args),
+        Verb::Simulate(args) => simulate::run(&args),
+        Verb::Query(args) => query::run(&args),
+        Verb::Serve(args) => serve::run(&args),
+        Verb::Demo(args) => demo::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("elqui: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}

@@ -1,1 +1,17 @@
-//! The composition of steps: from a raw frame to a catalogue.
+//! The composition of steps: from a raw or corrected frame to a calibrated catalogue.
+//!
+//! `process_frame` is the one order of the frame's steps; `elqui process` and the survey pipelines
+//! both call it. It reads and writes no file.
+
+mod astrometry;
+mod calibrate;
+mod config;
+mod detect;
+mod error;
+mod frame;
+mod summary;
+
+pub use config::{AstrometryStep, ProcessConfig};
+pub use error::ProcessError;
+pub use frame::{FrameInput, ProcessOutput, Reference, process_frame};
+pub use summary::FrameSummary;

@@ -9,12 +9,14 @@ mod detector;
 mod exposure;
 mod footprint;
 mod header;
+mod heavy;
 mod image;
 mod mask;
 mod moments;
 mod psf_model;
+mod psf_sampler;
 
-pub use aperture::{ApertureSum, aperture_sum, circle_overlap};
+pub use aperture::{ApertureSum, aperture_sum, aperture_sums, circle_overlap};
 pub use bbox::Bbox;
 pub use detector::{Amplifier, Detector};
 pub use exposure::{
@@ -22,7 +24,9 @@ pub use exposure::{
 };
 pub use footprint::{Footprint, Peak, Span};
 pub use header::{Card, Header, Value};
+pub use heavy::HeavyFootprint;
 pub use image::Image;
 pub use mask::{Mask, MaskPlane};
 pub use moments::{Moments, adaptive_moments};
 pub use psf_model::PsfModel;
+pub use psf_sampler::{LocalPsf, PsfSampler};

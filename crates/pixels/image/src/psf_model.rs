@@ -118,7 +118,7 @@ impl PsfModel {
     }
 
     /// For each pixel of a stamp's axis: first grid sample and the weights from there on.
-    fn weights(&self, half: usize, shift: f64) -> Vec<(usize, Vec<f32>)> {
+    pub(crate) fn weights(&self, half: usize, shift: f64) -> Vec<(usize, Vec<f32>)> {
         let middle = (self.grid / 2) as f64;
         (0..=2 * half)
             .map(|i| {

@@ -1,1 +1,23 @@
 //! Instrument signature removal: overscan, bias, dark, flat, assembly, saturation, cosmic rays.
+//!
+//! [`correct`] brings a raw frame to an [`Exposure`](elqui_image::Exposure) in adu;
+//! [`from_corrected`] does so for an image that was already reduced; [`find_cosmic_rays`] cleans
+//! either once its background is known.
+//!
+//! Master frames are in the units of [`correct`]'s image (amplifiers brought to the detector's mean
+//! gain): a bias is built from frames corrected with nothing, a dark from frames corrected with the
+//! bias, a flat from frames corrected with bias and dark.
+
+mod amplifier;
+mod config;
+mod correct;
+mod corrected;
+mod cosmic;
+mod error;
+
+pub use amplifier::{OverscanLevels, assemble, overscan_levels, subtract_overscan};
+pub use config::{CosmicRayConfig, IsrConfig, OverscanConfig};
+pub use correct::{CalibSet, correct};
+pub use corrected::{CorrectedInput, fill_variance_from_sky, from_corrected};
+pub use cosmic::find_cosmic_rays;
+pub use error::IsrError;

@@ -35,3 +35,19 @@ impl CardLookup for Vec<(String, CardValue)> {
         }
     }
 }
+
+/// Whether a header's keyword belongs to the celestial coordinates that [`crate::Wcs::to_cards`]
+/// writes anew, in any of the ways to write them. Whoever puts a new map into an old header
+/// takes these out first, or leftovers would distort it.
+pub fn is_wcs_keyword(key: &str) -> bool {
+    let digits = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    let pair = |rest: &str| rest.split_once('_').is_some_and(|(i, j)| digits(i) && digits(j));
+    let axis = |name: &str| key.strip_prefix(name).is_some_and(|i| i == "1" || i == "2");
+    let sip = |name: &str| {
+        key.strip_prefix(name).is_some_and(|rest| pair(rest) || rest == "ORDER" || rest == "DMAX")
+    };
+    matches!(key, "WCSAXES" | "LONPOLE" | "LATPOLE" | "RADESYS" | "RADECSYS" | "EQUINOX" | "EPOCH")
+        || ["CTYPE", "CUNIT", "CRVAL", "CRPIX", "CDELT", "CROTA"].into_iter().any(axis)
+        || ["CD", "PC", "PV"].into_iter().any(|name| key.strip_prefix(name).is_some_and(pair))
+        || ["A_", "B_", "AP_", "BP_"].into_iter().any(sip)
+}

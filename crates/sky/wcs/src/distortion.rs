@@ -106,10 +106,7 @@ impl Live {
                 }
                 Ok(Live::Sip {
                     forward: PolyPair::new(sip.order, [&sip.a, &sip.b]),
-                    inverse: sip
-                        .inverse
-                        .as_ref()
-                        .map(|i| PolyPair::new(i.order, [&i.ap, &i.bp])),
+                    inverse: sip.inverse.as_ref().map(|i| PolyPair::new(i.order, [&i.ap, &i.bp])),
                 })
             }
             Distortion::Tpv(tpv) => {

@@ -15,7 +15,9 @@ pub enum Frame {
     #[default]
     Icrs,
     /// FK5 of an equinox, Julian years. That of 2000.0 is taken as ICRS.
-    Fk5 { equinox: f64 },
+    Fk5 {
+        equinox: f64,
+    },
     Galactic,
 }
 

@@ -30,10 +30,11 @@ mod frame;
 mod horner;
 mod projection;
 mod read;
+mod transform;
 mod wcs;
 mod write;
 
-pub use cards::{CardLookup, CardValue};
+pub use cards::{CardLookup, CardValue, is_wcs_keyword};
 pub use distortion::{Distortion, Sip, SipInverse, Term, Tpv};
 pub use error::WcsError;
 pub use frame::Frame;

@@ -136,9 +136,8 @@ impl Projection {
             }
             Projection::Zea => (nz > -1.0).then(|| zenithal((2.0 / (1.0 + nz)).sqrt())),
             Projection::Stg => (nz > -1.0).then(|| zenithal(2.0 / (1.0 + nz))),
-            Projection::Car => {
-                Some([ny.atan2(nx), nz.atan2((nx * nx + ny * ny).sqrt())]).filter(|p| !p[0].is_nan())
-            }
+            Projection::Car => Some([ny.atan2(nx), nz.atan2((nx * nx + ny * ny).sqrt())])
+                .filter(|p| !p[0].is_nan()),
             Projection::Ait => {
                 let rho = (nx * nx + ny * ny).sqrt();
                 let (s, c) = (0.5 * ny.atan2(nx)).sin_cos();

@@ -1,0 +1,154 @@
+//! Finding the sources: background, PSF, detection, in two rounds.
+//!
+//! The first round knows nothing of the PSF: a coarse background, bright detections with a guessed
+//! width, and the PSF from their stars. The second takes the background again with the sources
+//! masked and detects with the PSF's own width.
+
+use crate::config::ProcessConfig;
+use crate::error::ProcessError;
+use elqui_background as background;
+use elqui_base::FWHM_PER_SIGMA;
+use elqui_detection as detection;
+use elqui_image::{Exposure, Footprint, MaskPlane};
+use elqui_isr as isr;
+use elqui_pipeline::Timing;
+use elqui_psf as psf;
+
+/// FWHM assumed before anything is known, pixels.
+const BLIND_FWHM_PIXELS: f64 = 3.0;
+
+/// What was found, beside what is now in the exposure.
+pub struct Found {
+    pub footprints: Vec<Footprint>,
+    /// Positions of the stars that the PSF was fitted to, and of those kept from it.
+    pub psf_used: Vec<[f64; 2]>,
+    pub psf_reserved: Vec<[f64; 2]>,
+    pub psf_size_residual: Option<f64>,
+    pub sky_level: f64,
+    pub sky_noise: f64,
+    pub n_cosmic_rays: usize,
+}
+
+/// Subtract the sky, model the PSF and detect. The exposure gains background, PSF, variance (when it
+/// had none), and the CR, DETECTED and EDGE planes.
+pub fn find_sources(
+    exposure: &mut Exposure,
+    config: &ProcessConfig,
+    look_for_cosmic_rays: bool,
+    timing: &mut Timing,
+    warnings: &mut Vec<String>,
+) -> Result<Found, ProcessError> {
+    let unusable = MaskPlane::unusable();
+    let first = timing.step("background", || {
+        background::estimate(&exposure.image, &exposure.mask, unusable, &config.background)
+    })?;
+    if exposure.variance.data().iter().all(|v| !v.is_finite()) {
+        isr::fill_variance_from_sky(exposure, background::mean_rms(&first));
+        warnings.push("gain unknown: the variance is that of the sky alone".into());
+    }
+    timing.step("background", || background::subtract(&mut exposure.image, &first));
+
+    let (bright, guessed_fwhm) = timing.step("psf", || {
+        let found = detection::detect(
+            &exposure.image,
+            &exposure.variance,
+            &exposure.mask,
+            BLIND_FWHM_PIXELS / FWHM_PER_SIGMA,
+            &config.detection.with_threshold(config.psf_detection_snr),
+        )?;
+        let fwhm = psf::guess_fwhm(
+            &exposure.image,
+            &exposure.variance,
+            &exposure.mask,
+            &found.footprints,
+        );
+        Ok::<_, ProcessError>((found.footprints, fwhm))
+    })?;
+
+    let mut n_cosmic_rays = 0;
+    if let (true, Some(cosmic)) = (look_for_cosmic_rays, &config.cosmic_rays) {
+        n_cosmic_rays = timing.step("cosmicRays", || {
+            let sky = background::evaluate(&first);
+            let fwhm = guessed_fwhm.unwrap_or(BLIND_FWHM_PIXELS);
+            isr::find_cosmic_rays(exposure, &sky, fwhm, cosmic)
+        });
+    }
+
+    let fit = timing.step("psf", || {
+        let stars = psf::select_stars(
+            &exposure.image,
+            &exposure.variance,
+            &exposure.mask,
+            &bright,
+            &config.psf,
+        );
+        psf::fit_psf(&exposure.image, &exposure.variance, &exposure.mask, &stars, &config.psf)
+            .map(|fit| (fit, stars))
+    });
+    let mut psf_used = Vec::new();
+    let mut psf_reserved = Vec::new();
+    let mut psf_size_residual = None;
+    match fit {
+        Ok((fit, stars)) => {
+            let place = |&k: &usize| [stars[k].x, stars[k].y];
+            psf_used = fit.used.iter().map(place).collect();
+            psf_reserved = fit.reserved.iter().map(place).collect();
+            psf_size_residual = fit.size_residual();
+            exposure.psf = Some(fit.model);
+        }
+        Err(reason) => {
+            let fwhm = guessed_fwhm.unwrap_or(BLIND_FWHM_PIXELS);
+            warnings.push(format!("PSF: {reason}; a Gaussian of {fwhm:.2} pixels is used"));
+            exposure.psf = Some(psf::gaussian(fwhm));
+        }
+    }
+    let fwhm = exposure.psf.as_ref().map_or(BLIND_FWHM_PIXELS, |p| p.fwhm_pixels);
+
+    // Second round: the sky without the sources that the first one found.
+    timing.step("background", || {
+        let coarse = first.clone();
+        restore(exposure, &coarse);
+        let mut masked = exposure.mask.clone();
+        detection::mark(&mut masked, &bright, MaskPlane::Detected);
+        let model = background::estimate(
+            &exposure.image,
+            &masked,
+            unusable | MaskPlane::Detected.bit(),
+            &config.background,
+        )
+        .unwrap_or(coarse);
+        background::subtract(&mut exposure.image, &model);
+        exposure.background = Some(model);
+    });
+    let found = timing.step("detection", || {
+        let found = detection::detect(
+            &exposure.image,
+            &exposure.variance,
+            &exposure.mask,
+            fwhm / FWHM_PER_SIGMA,
+            &config.detection,
+        )?;
+        detection::mark(&mut exposure.mask, &found.footprints, MaskPlane::Detected);
+        Ok::<_, ProcessError>(found)
+    })?;
+    let (sky_level, sky_noise) = exposure
+        .background
+        .as_ref()
+        .map_or((f64::NAN, f64::NAN), |m| (background::mean_level(m), background::mean_rms(m)));
+    Ok(Found {
+        footprints: found.footprints,
+        psf_used,
+        psf_reserved,
+        psf_size_residual,
+        sky_level,
+        sky_noise,
+        n_cosmic_rays,
+    })
+}
+
+/// Add a background that was subtracted back in.
+fn restore(exposure: &mut Exposure, model: &elqui_image::BackgroundModel) {
+    let mut negative = model.clone();
+    negative.level.data_mut().iter_mut().for_each(|v| *v = -*v);
+    background::subtract(&mut exposure.image, &negative);
+}

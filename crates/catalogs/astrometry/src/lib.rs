@@ -1,1 +1,21 @@
 //! Astrometric solution: pattern match and distortion fit against a reference catalogue.
+//!
+//! [`solve`] finds where an image lies from its brightest detections (triangles of stars, checked
+//! by the odds of chance), then fits TAN with SIP to all its stars. [`propagate`] brings
+//! reference stars to the date of the image. A wrong solution is never an answer: what chance
+//! could have given is an [`AstrometryError`].
+
+mod config;
+mod error;
+mod fit;
+mod motion;
+mod odds;
+mod pattern;
+mod search;
+mod solve;
+
+pub use config::{AstrometryConfig, Detected, Parity, Solution, SolveHint};
+pub use elqui_matching::RefStar;
+pub use error::AstrometryError;
+pub use motion::{earth_position_au, propagate};
+pub use solve::solve;

@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(read_dataset(&Text, &path).unwrap(), "river");
         let missing = read_dataset(&Text, &folder.path().join("none.txt")).unwrap_err();
         assert!(missing.to_string().contains("none.txt`: no such file"), "{missing}");
-        std::fs::write(&path, [0xff, 0xfe]).unwrap();
+        atomic_write_bytes(&path, &[0xff, 0xfe]).unwrap();
         let bad = read_dataset(&Text, &path).unwrap_err();
         assert!(bad.to_string().contains("t.txt"), "{bad}");
     }

@@ -11,11 +11,8 @@ use elqui_schema::{Column, ColumnData, Table};
 
 impl FitsFile {
     pub(crate) fn read_ascii_table(&self, hdu: &Hdu) -> Result<Table> {
-        let bad = |why: String| FitsError::Header {
-            file: self.name().into(),
-            hdu: hdu.label(),
-            why,
-        };
+        let bad =
+            |why: String| FitsError::Header { file: self.name().into(), hdu: hdu.label(), why };
         let header = &hdu.header;
         let axis = |k: usize| hdu.shape.axes.get(k).copied().unwrap_or(0) as usize;
         let row_len = axis(0);
@@ -30,13 +27,13 @@ impl FitsFile {
             let text = |key: &str| header.text(&format!("{key}{k}")).unwrap_or_default();
             let form = text("TFORM").to_ascii_uppercase();
             let start = integer(header, &format!("TBCOL{k}")).unwrap_or(0);
-            let digits: String =
-                form.chars().skip(1).take_while(char::is_ascii_digit).collect();
+            let digits: String = form.chars().skip(1).take_while(char::is_ascii_digit).collect();
             let length: usize = digits.parse().unwrap_or(1);
-            let from = usize::try_from(start - 1).ok().filter(|f| {
-                f.checked_add(length).is_some_and(|end| end <= row_len)
-            });
-            let from = from.ok_or_else(|| bad(format!("TBCOL{k}, TFORM{k} are outside the row")))?;
+            let from = usize::try_from(start - 1)
+                .ok()
+                .filter(|f| f.checked_add(length).is_some_and(|end| end <= row_len));
+            let from =
+                from.ok_or_else(|| bad(format!("TBCOL{k}, TFORM{k} are outside the row")))?;
             let cells: Vec<String> = rows
                 .iter()
                 .map(|r| String::from_utf8_lossy(&r[from..from + length]).trim().to_string())
@@ -56,7 +53,9 @@ impl FitsFile {
                 Some(b'I') if scale == 1.0 && zero == 0.0 => {
                     ColumnData::I64(cells.iter().map(|c| c.parse().unwrap_or(0)).collect())
                 }
-                Some(b'I' | b'F' | b'E' | b'D') => ColumnData::F64(cells.iter().map(float).collect()),
+                Some(b'I' | b'F' | b'E' | b'D') => {
+                    ColumnData::F64(cells.iter().map(float).collect())
+                }
                 _ => return Err(bad(format!("TFORM{k} = `{form}` is not understood"))),
             };
             let name = text("TTYPE");

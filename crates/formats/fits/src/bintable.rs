@@ -122,15 +122,10 @@ fn integers(code: u8, bytes: &[u8]) -> Vec<i64> {
 fn numbers(field: &Field, code: u8, bytes: &[u8]) -> Vec<f64> {
     let scale = |v: f64| if field.scaled() { v * field.scale + field.zero } else { v };
     match code {
-        b'E' | b'C' => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| scale(f64::from(f32::from_be_bytes(*b))))
-            .collect(),
-        b'D' | b'M' => {
-            bytes.as_chunks().0.iter().map(|b| scale(f64::from_be_bytes(*b))).collect()
+        b'E' | b'C' => {
+            bytes.as_chunks().0.iter().map(|b| scale(f64::from(f32::from_be_bytes(*b)))).collect()
         }
+        b'D' | b'M' => bytes.as_chunks().0.iter().map(|b| scale(f64::from_be_bytes(*b))).collect(),
         b'L' => bytes.iter().map(|b| f64::from(u8::from(*b == b'T'))).collect(),
         b'X' => bytes.iter().map(|b| f64::from(*b)).collect(),
         _ => integers(code, bytes)
@@ -204,7 +199,8 @@ impl FitsFile {
         let mut table = Table::new(hdu.name.clone());
         let mut skipped = Vec::new();
         for field in &fields {
-            let count = if field.code == b'A' { usize::from(field.repeat > 0) } else { field.repeat };
+            let count =
+                if field.code == b'A' { usize::from(field.repeat > 0) } else { field.repeat };
             if matches!(field.code, b'P' | b'Q' | b'C' | b'M') || count > VECTOR_MAX || count == 0 {
                 skipped.push(field.name.clone());
                 continue;
@@ -234,11 +230,8 @@ impl FitsFile {
     /// A column's numbers row by row: fixed vectors and variable-length arrays of any length.
     pub fn read_vectors(&self, hdu: usize, column: &str) -> Result<Vec<Vec<f64>>> {
         let hdu = self.hdu(hdu)?;
-        let damaged = |why: String| FitsError::Damaged {
-            file: self.name().into(),
-            hdu: hdu.label(),
-            why,
-        };
+        let damaged =
+            |why: String| FitsError::Damaged { file: self.name().into(), hdu: hdu.label(), why };
         if hdu.kind != HduKind::BinTable {
             return Err(FitsError::WrongKind {
                 file: self.name().into(),
@@ -269,10 +262,13 @@ impl FitsFile {
             let size = width(field.element).unwrap_or(1) as u64;
             let part = count.checked_mul(size).and_then(|bytes| {
                 let from = at.checked_add(heap as u64)?;
-                data.get(usize::try_from(from).ok()?..usize::try_from(from.checked_add(bytes)?).ok()?)
+                data.get(
+                    usize::try_from(from).ok()?..usize::try_from(from.checked_add(bytes)?).ok()?,
+                )
             });
-            let part = part
-                .ok_or_else(|| damaged(format!("an array of column `{column}` is out of bounds")))?;
+            let part = part.ok_or_else(|| {
+                damaged(format!("an array of column `{column}` is out of bounds"))
+            })?;
             out.push(numbers(field, field.element, part));
         }
         Ok(out)
@@ -280,11 +276,8 @@ impl FitsFile {
 
     /// Fields, data, and the length and number of the rows, all checked against one another.
     fn rows_of(&self, hdu: &Hdu) -> Result<(Vec<Field>, Vec<u8>, usize, usize)> {
-        let bad = |why: String| FitsError::Header {
-            file: self.name().into(),
-            hdu: hdu.label(),
-            why,
-        };
+        let bad =
+            |why: String| FitsError::Header { file: self.name().into(), hdu: hdu.label(), why };
         let fields = fields(&hdu.header).map_err(bad)?;
         let axis = |k: usize| hdu.shape.axes.get(k).copied().unwrap_or(0) as usize;
         let (row_len, row_count) = (axis(0), axis(1));

@@ -143,10 +143,7 @@ impl FitsFile {
 
     /// The first HDU that holds a table.
     pub fn first_table(&self) -> Result<usize> {
-        self.hdus
-            .iter()
-            .position(Hdu::is_table)
-            .ok_or_else(|| self.no_hdu("with a table".into()))
+        self.hdus.iter().position(Hdu::is_table).ok_or_else(|| self.no_hdu("with a table".into()))
     }
 
     fn no_hdu(&self, wanted: String) -> FitsError {
@@ -177,13 +174,12 @@ impl FitsFile {
             if k > 0 && !first.starts_with(b"XTENSION") {
                 break;
             }
-            let (header, len) = read_header(&source, at).map_err(io)?.ok_or_else(|| {
-                FitsError::Header {
+            let (header, len) =
+                read_header(&source, at).map_err(io)?.ok_or_else(|| FitsError::Header {
                     file: name.clone(),
                     hdu: label(k, ""),
                     why: "it has no END (the file is cut short or damaged)".into(),
-                }
-            })?;
+                })?;
             let extname = header.text("EXTNAME").unwrap_or_default();
             let shape = Shape::from_header(&header, k == 0).map_err(|why| FitsError::Header {
                 file: name.clone(),
@@ -230,11 +226,8 @@ impl FitsFile {
         let padding = self.source.copy(start + len, padded(len) - len).map_err(io)?;
         tail.extend_from_slice(&padding);
         sum.add(&tail);
-        let wrong = |which| FitsError::Checksum {
-            file: self.name.clone(),
-            hdu: hdu.label(),
-            which,
-        };
+        let wrong =
+            |which| FitsError::Checksum { file: self.name.clone(), hdu: hdu.label(), which };
         if datasum.is_some_and(|stated| stated != sum.value()) {
             return Err(wrong("DATASUM"));
         }

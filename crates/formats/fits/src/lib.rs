@@ -7,17 +7,30 @@
 mod asciitable;
 mod bintable;
 mod card;
+mod cardwrite;
 mod checksum;
 mod error;
+mod exposure;
+mod exposure_parts;
 mod file;
 mod name;
 mod pixels;
+mod quick;
 mod shape;
 mod source;
+mod tablewrite;
 mod tiles;
+mod write;
 
 pub use bintable::VECTOR_MAX;
 pub use error::FitsError;
+pub use exposure::{
+    ExposureFormatter, add_wcs, exposure_from, exposure_to_bytes, is_wcs_card, read_exposure,
+    write_exposure,
+};
 pub use file::{FitsFile, Hdu};
 pub use name::{Extension, split_extension};
+pub use quick::{read_header, read_image, read_table};
 pub use shape::HduKind;
+pub use tablewrite::write_table;
+pub use write::{Pixel, Writer, is_structural, write_image};

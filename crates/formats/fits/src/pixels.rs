@@ -20,7 +20,8 @@ pub(crate) struct Scaling {
 
 impl Scaling {
     fn from_header(header: &Header, bitpix: i64) -> Self {
-        let number = |key, default| header.number(key).filter(|v: &f64| v.is_finite()).unwrap_or(default);
+        let number =
+            |key, default| header.number(key).filter(|v: &f64| v.is_finite()).unwrap_or(default);
         let scale = number("BSCALE", 1.0);
         Self {
             scale: if scale == 0.0 { 1.0 } else { scale },

@@ -20,11 +20,8 @@ const RATIO_MAX: u64 = 4000;
 const SMALL_BYTES: u64 = 1 << 26;
 
 pub(crate) fn read(file: &FitsFile, hdu: &Hdu) -> Result<Stored> {
-    let damaged = |why: String| FitsError::Damaged {
-        file: file.name().into(),
-        hdu: hdu.label(),
-        why,
-    };
+    let damaged =
+        |why: String| FitsError::Damaged { file: file.name().into(), hdu: hdu.label(), why };
     let pixels = hdu.axes().iter().try_fold(1u64, |p, &a| p.checked_mul(a));
     let bytes = pixels.and_then(|p| p.checked_mul(8));
     let limit = hdu.shape.data_len.saturating_mul(RATIO_MAX).max(SMALL_BYTES);
@@ -57,8 +54,8 @@ pub(crate) fn read(file: &FitsFile, hdu: &Hdu) -> Result<Stored> {
 fn pure_card(card: &Card) -> Option<header::Card> {
     const NEEDED: [&str; 19] = [
         "XTENSION", "BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "THEAP", "TTYPE", "TFORM",
-        "ZIMAGE", "ZBITPIX", "ZNAXIS", "ZCMPTYPE", "ZTILE", "ZNAME", "ZVAL", "ZQUANTIZ",
-        "ZDITHER", "ZBLANK",
+        "ZIMAGE", "ZBITPIX", "ZNAXIS", "ZCMPTYPE", "ZTILE", "ZNAME", "ZVAL", "ZQUANTIZ", "ZDITHER",
+        "ZBLANK",
     ];
     const ALSO: [&str; 4] = ["ZSCALE", "ZZERO", "TSCAL", "TZERO"];
     let stem = card.key.trim_end_matches(|c: char| c.is_ascii_digit());

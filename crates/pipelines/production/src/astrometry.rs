@@ -78,7 +78,7 @@ fn solve_frame(
         exposure.width(),
         exposure.height(),
         &hint,
-        &Default::default(),
+        &step.fit,
     )?;
     let matches: Vec<(usize, usize)> =
         solution.matches.iter().map(|&(d, s)| (rows[d], s)).collect();

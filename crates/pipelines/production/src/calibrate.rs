@@ -26,7 +26,7 @@ pub fn correct_apertures(
     let stars: Vec<usize> = (0..sources.len())
         .filter(|&r| sources.calib_psf_used[r] || sources.calib_psf_reserved[r])
         .collect();
-    match measurement::aperture_corrections(exposure, sources, &stars, &config.measurement) {
+    match measurement::aperture_corrections(exposure, sources, &stars, &config.aperture_corrections) {
         Ok(map) => {
             measurement::apply_aperture_corrections(sources, &map);
             exposure.ap_corr = map;
@@ -42,6 +42,7 @@ pub fn zero_point(
     sources: &mut SourceTable,
     reference: Option<Reference<'_>>,
     sky: &Sky,
+    config: &ProcessConfig,
     warnings: &mut Vec<String>,
 ) -> Zero {
     let Some(reference) = reference else { return Zero::default() };
@@ -70,7 +71,7 @@ pub fn zero_point(
         &column(&|p| sources.psf_flux_err[p.0]),
         &column(&|p| reference.stars[p.1].mag),
         &column(&|p| reference.stars[p.1].mag_err),
-        &Default::default(),
+        &config.photometry,
     );
     match fit {
         Ok(zero) => {

@@ -1,11 +1,13 @@
 //! Configuration of the frame's steps.
 
+use elqui_astrometry::AstrometryConfig;
 use elqui_background::BackgroundConfig;
 use elqui_deblend::DeblendConfig;
 use elqui_detection::DetectionConfig;
 use elqui_isr::{CosmicRayConfig, IsrConfig};
-use elqui_measurement::MeasurementConfig;
-use elqui_psf::PsfConfig;
+use elqui_measurement::{ApCorrConfig, MeasurementConfig};
+use elqui_photometry::ZeroPointConfig;
+use elqui_psf::{PsfConfig, SelectionConfig};
 use serde::{Deserialize, Serialize};
 
 /// One struct a step; a file of `--config` names only what it changes.
@@ -16,12 +18,16 @@ pub struct ProcessConfig {
     /// Absent: cosmic rays are not looked for.
     pub cosmic_rays: Option<CosmicRayConfig>,
     pub background: BackgroundConfig,
+    /// Which detections are stars to model the PSF with.
+    pub stars: SelectionConfig,
     pub psf: PsfConfig,
     /// S/N threshold of the first detection, from which the PSF's stars are chosen.
     pub psf_detection_snr: f64,
     pub detection: DetectionConfig,
     pub deblend: DeblendConfig,
     pub measurement: MeasurementConfig,
+    pub aperture_corrections: ApCorrConfig,
+    pub photometry: ZeroPointConfig,
     pub astrometry: AstrometryStep,
 }
 
@@ -31,11 +37,14 @@ impl Default for ProcessConfig {
             isr: IsrConfig::default(),
             cosmic_rays: Some(CosmicRayConfig::default()),
             background: BackgroundConfig::default(),
+            stars: SelectionConfig::default(),
             psf: PsfConfig::default(),
             psf_detection_snr: 20.0,
             detection: DetectionConfig::default(),
             deblend: DeblendConfig::default(),
             measurement: MeasurementConfig::default(),
+            aperture_corrections: ApCorrConfig::default(),
+            photometry: ZeroPointConfig::default(),
             astrometry: AstrometryStep::default(),
         }
     }
@@ -53,10 +62,11 @@ pub struct AstrometryStep {
     pub scale_tolerance: f64,
     /// A frame that cannot be matched to the reference catalogue is an error (else a warning).
     pub required: bool,
+    pub fit: AstrometryConfig,
 }
 
 impl Default for AstrometryStep {
     fn default() -> Self {
-        Self { min_snr: 10.0, search_radius_deg: 0.5, scale_tolerance: 0.03, required: true }
+        Self { min_snr: 10.0, search_radius_deg: 0.5, scale_tolerance: 0.03, required: true, fit: AstrometryConfig::default() }
     }
 }

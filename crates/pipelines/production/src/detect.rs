@@ -9,7 +9,7 @@ use crate::error::ProcessError;
 use elqui_background as background;
 use elqui_base::FWHM_PER_SIGMA;
 use elqui_detection as detection;
-use elqui_image::{Exposure, Footprint, MaskPlane};
+use elqui_image::{Exposure, Footprint, Image, MaskPlane};
 use elqui_isr as isr;
 use elqui_pipeline::Timing;
 use elqui_psf as psf;
@@ -24,6 +24,8 @@ pub struct Found {
     pub psf_used: Vec<[f64; 2]>,
     pub psf_reserved: Vec<[f64; 2]>,
     pub psf_size_residual: Option<f64>,
+    /// FWHM of the Gaussian with the PSF's noise-equivalent area, pixels.
+    pub psf_effective_fwhm: Option<f64>,
     pub sky_level: f64,
     pub sky_noise: f64,
     pub n_cosmic_rays: usize,
@@ -43,18 +45,22 @@ pub fn find_sources(
         background::estimate(&exposure.image, &exposure.mask, unusable, &config.background)
     })?;
     if exposure.variance.data().iter().all(|v| !v.is_finite()) {
-        isr::fill_variance_from_sky(exposure, background::mean_rms(&first));
+        isr::fill_variance_from_sky(exposure, &background::evaluate_rms(&first));
         warnings.push("gain unknown: the variance is that of the sky alone".into());
     }
     timing.step("background", || background::subtract(&mut exposure.image, &first));
 
+    let bright_only = detection::DetectionConfig {
+        threshold_sigma: config.psf_detection_snr,
+        ..config.detection.clone()
+    };
     let (bright, guessed_fwhm) = timing.step("psf", || {
         let found = detection::detect(
             &exposure.image,
             &exposure.variance,
             &exposure.mask,
             BLIND_FWHM_PIXELS / FWHM_PER_SIGMA,
-            &config.detection.with_threshold(config.psf_detection_snr),
+            &bright_only,
         )?;
         let fwhm = psf::guess_fwhm(
             &exposure.image,
@@ -68,7 +74,8 @@ pub fn find_sources(
     let mut n_cosmic_rays = 0;
     if let (true, Some(cosmic)) = (look_for_cosmic_rays, &config.cosmic_rays) {
         n_cosmic_rays = timing.step("cosmicRays", || {
-            let sky = background::evaluate(&first);
+            // The image is sky-subtracted: what is left of the sky is zero.
+            let sky = Image::filled(exposure.width(), exposure.height(), 0.0);
             let fwhm = guessed_fwhm.unwrap_or(BLIND_FWHM_PIXELS);
             isr::find_cosmic_rays(exposure, &sky, fwhm, cosmic)
         });
@@ -80,7 +87,7 @@ pub fn find_sources(
             &exposure.variance,
             &exposure.mask,
             &bright,
-            &config.psf,
+            &config.stars,
         );
         psf::fit_psf(&exposure.image, &exposure.variance, &exposure.mask, &stars, &config.psf)
             .map(|fit| (fit, stars))
@@ -88,12 +95,14 @@ pub fn find_sources(
     let mut psf_used = Vec::new();
     let mut psf_reserved = Vec::new();
     let mut psf_size_residual = None;
+    let mut psf_effective_fwhm = None;
     match fit {
         Ok((fit, stars)) => {
             let place = |&k: &usize| [stars[k].x, stars[k].y];
             psf_used = fit.used.iter().map(place).collect();
             psf_reserved = fit.reserved.iter().map(place).collect();
-            psf_size_residual = fit.size_residual();
+            psf_size_residual = fit.size_residual.is_finite().then_some(fit.size_residual);
+            psf_effective_fwhm = Some(fit.effective_fwhm_pixels);
             exposure.psf = Some(fit.model);
         }
         Err(reason) => {
@@ -140,6 +149,7 @@ pub fn find_sources(
         psf_used,
         psf_reserved,
         psf_size_residual,
+        psf_effective_fwhm,
         sky_level,
         sky_noise,
         n_cosmic_rays,

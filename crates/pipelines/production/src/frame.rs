@@ -80,7 +80,7 @@ pub fn process_frame(
         astrometry::fit(&mut exposure, &mut sources, reference, config, &mut warnings)
     })?;
     let zero = timing.step("photometry", || {
-        calibrate::zero_point(&mut exposure, &mut sources, reference, &sky, &mut warnings)
+        calibrate::zero_point(&mut exposure, &mut sources, reference, &sky, config, &mut warnings)
     });
     if sources.is_empty() {
         warnings.push("no source was detected".into());

@@ -2,13 +2,16 @@
 //!
 //! Values are counted in a histogram of fine bins (never finer than the data's own quantum), and
 //! all clipping happens on the histogram. The level is the mean when clipping took little away
-//! (nothing but sky), the mode `2.5 median - 1.5 mean` when objects crowd the cell, and the median
-//! when the two disagree too much for that.
+//! (nothing but sky). When objects crowd the cell it is the centre of the Gaussian that fits the
+//! histogram's lower side up to a little past its top, where objects hardly reach; and for too few
+//! pixels the mode `2.5 median - 1.5 mean`, or the median when the two disagree too much for that.
 //! - input: usable pixels of a cell, adu; output: level and Gaussian sigma, adu
 //! - source: Da Costa 1992, ASP Conf. 23, 90 (mode estimate); Bertin & Arnouts 1996, A&AS 117, 393, sec. 4
-//! - differs from SExtractor: quantised data keep unbiased medians, sigma is corrected for the clip
+//! - differs from SExtractor: quantised data keep unbiased medians, sigma is corrected for the clip,
+//!   and the lower side decides in crowded cells (the mode estimate was found high by 7 % of sigma
+//!   with one object per 560 pixels)
 
-use elqui_base::SIGMA_PER_MAD;
+use elqui_base::{SIGMA_PER_MAD, cholesky_solve};
 
 const BINS: usize = 512;
 /// The histogram spans this many sigma to either side.
@@ -125,9 +128,13 @@ fn clip(counts: &[u32], low: f64, width: f64, clip_sigma: f64) -> CellSky {
         }
         (from, to) = (next_from, next_to);
     }
+    let crowded = first_sigma >= 1.03 * sigma / clip_shrink(clip_sigma);
+    if crowded && let Some((level, sigma)) = lower_side(counts, median, sigma) {
+        return CellSky { level: low + width * level, sigma: width * sigma };
+    }
     let level = if sigma <= 0.0 {
         median
-    } else if first_sigma < 1.03 * sigma / clip_shrink(clip_sigma) {
+    } else if !crowded {
         mean
     } else if (mean - median).abs() < MODE_LIMIT_SIGMA * sigma {
         2.5 * median - 1.5 * mean
@@ -135,6 +142,53 @@ fn clip(counts: &[u32], low: f64, width: f64, clip_sigma: f64) -> CellSky {
         median
     };
     CellSky { level: low + width * level, sigma: width * sigma / clip_shrink(clip_sigma) }
+}
+
+/// Centre and sigma (in bins) of the Gaussian through the lower side of the histogram: a parabola
+/// fitted to the logarithm of the counts, each weighted by its count.
+fn lower_side(counts: &[u32], center: f64, sigma: f64) -> Option<(f64, f64)> {
+    const FROM_SIGMA: f64 = -2.5;
+    const TO_SIGMA: f64 = 0.3;
+    const GROUPS: usize = 20;
+    const MIN_COUNT: f64 = 800.0;
+    let (mut c, mut s) = (center, sigma);
+    for _ in 0..6 {
+        let size = ((TO_SIGMA - FROM_SIGMA) * s / GROUPS as f64).round().max(1.0) as usize;
+        let first = (c + FROM_SIGMA * s).round().max(0.0) as usize;
+        let end = ((c + TO_SIGMA * s).round().max(0.0) as usize).min(counts.len());
+        let (mut a, mut b, mut total, mut groups) = ([0.0; 9], [0.0; 3], 0.0, 0);
+        for (k, group) in counts.get(first..end)?.chunks_exact(size).enumerate() {
+            let n: f64 = group.iter().map(|&v| f64::from(v)).sum();
+            if n < 5.0 {
+                continue;
+            }
+            let t = (first as f64 + (k as f64 + 0.5) * size as f64 - c) / s;
+            groups += 1;
+            total += n;
+            let powers = [1.0, t, t * t];
+            for p in 0..3 {
+                b[p] += n * powers[p] * n.ln();
+                for q in 0..3 {
+                    a[3 * p + q] += n * powers[p] * powers[q];
+                }
+            }
+        }
+        if groups < 6 || total < MIN_COUNT {
+            return None;
+        }
+        let [_, slope, curve] = cholesky_solve(&a, &b).ok()?[..] else { return None };
+        if curve >= 0.0 {
+            return None;
+        }
+        let next_c = c + s * (-slope / (2.0 * curve)).clamp(-0.5, 0.5);
+        let next_s = s * (-0.5 / curve).sqrt().clamp(0.6, 1.5);
+        let moved = (next_c - c).abs() + (next_s - s).abs();
+        (c, s) = (next_c, next_s);
+        if moved < 1e-3 * s {
+            break;
+        }
+    }
+    ((c - center).abs() < sigma && s < 1.3 * sigma).then_some((c, s))
 }
 
 /// Median in units of bins, linear inside its bin.

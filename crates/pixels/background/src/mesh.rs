@@ -60,7 +60,11 @@ pub fn estimate(
     Ok(BackgroundModel { width, height, cell_width, cell_height, level, rms })
 }
 
-fn check(image: &Image<f32>, mask: &Mask, config: &BackgroundConfig) -> Result<(), BackgroundError> {
+fn check(
+    image: &Image<f32>,
+    mask: &Mask,
+    config: &BackgroundConfig,
+) -> Result<(), BackgroundError> {
     let (width, height) = (image.width(), image.height());
     if width == 0 || height == 0 {
         return Err(BackgroundError::Empty { width, height });

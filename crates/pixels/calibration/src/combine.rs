@@ -2,9 +2,9 @@
 //!
 //! - input: frames of one size, each with a factor that brings it to the common scale
 //! - clip: a value further than `n_sigma` from the pixel's median, in units of the scatter of a
-//!   single frame. The scatter is the median over the row of the pixels' median absolute
-//!   deviations (a stack of five knows its own too badly), or the pixel's own where that is larger
-//!   and the stack long enough
+//!   single frame. The scatter is that of the row, by the median of its pixels' sample variances (a
+//!   stack of five knows its own too badly), or the pixel's own MAD where that is larger and the
+//!   stack long enough
 //! - output: mean of what was kept, its variance (of the mean), sample scatter of one frame
 //! - rows in parallel; each row's sums have a fixed order, so the result is the same on any
 //!   number of threads
@@ -66,7 +66,7 @@ fn combine_row(
         stack[..*length].sort_unstable_by(f32::total_cmp);
     }
     let mut scratch = Vec::with_capacity(n);
-    let mut deviations: Vec<f32> = Vec::with_capacity(width);
+    let mut variances: Vec<f32> = Vec::with_capacity(width);
     let mut own = vec![f32::NAN; width];
     for x in 0..width {
         let stack = &stacks[x * n..x * n + lengths[x]];
@@ -78,12 +78,16 @@ fn combine_row(
         scratch.extend(stack.iter().map(|v| (v - m).abs()));
         scratch.sort_unstable_by(f32::total_cmp);
         own[x] = SIGMA_PER_MAD as f32 * middle(&scratch);
-        deviations.push(own[x]);
+        let mean = stack.iter().sum::<f32>() / stack.len() as f32;
+        let squares: f32 = stack.iter().map(|v| (v - mean) * (v - mean)).sum();
+        variances.push(squares / (stack.len() - 1) as f32);
     }
-    deviations.sort_unstable_by(f32::total_cmp);
-    // The MAD of a few values is too small on average: n / (n - 0.8) mends it (Croux & Rousseeuw 1992).
-    let few = n as f32 / (n as f32 - 0.8);
-    let common = if deviations.is_empty() { 0.0 } else { few * middle(&deviations) };
+    variances.sort_unstable_by(f32::total_cmp);
+    // Median of a chi square of k degrees over k (Wilson & Hilferty 1931).
+    let k = (n.max(2) - 1) as f32;
+    let median_of_chi2 = (1.0 - 2.0 / (9.0 * k)).powi(3);
+    let common =
+        if variances.is_empty() { 0.0 } else { (middle(&variances) / median_of_chi2).sqrt() };
     let (mut mean, mut variance) = (Vec::with_capacity(width), Vec::with_capacity(width));
     let mut clipped = 0;
     for x in 0..width {

@@ -44,7 +44,9 @@ pub enum DetectionError {
     Empty { width: usize, height: usize },
     #[error("cannot detect sources: {what} is {got:?} pixels where the image is {image:?}")]
     Shape { what: &'static str, got: (usize, usize), image: (usize, usize) },
-    #[error("cannot detect sources: the kernel's sigma of {sigma_pixels} pixels is not between 0.1 and 50")]
+    #[error(
+        "cannot detect sources: the kernel's sigma of {sigma_pixels} pixels is not between 0.1 and 50"
+    )]
     Kernel { sigma_pixels: f64 },
     #[error("cannot detect sources: the threshold of {threshold} sigma is not positive")]
     Threshold { threshold: f64 },

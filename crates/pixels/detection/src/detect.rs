@@ -45,7 +45,7 @@ pub fn detect(
     }
     let threshold = config.threshold_sigma as f32;
     let (spans, sat_spans, usable) = above_threshold(&snr, mask, config.exclude, threshold);
-    if !usable {
+    if !usable && !any_usable(image, variance, mask, config.exclude) {
         return Err(DetectionError::NothingUsable);
     }
     let mut found: Vec<(Vec<Span>, Vec<Peak>)> = Vec::new();
@@ -96,6 +96,14 @@ fn check(
     Ok(())
 }
 
+/// Whether there is a pixel to look at; asked only when nothing at all rose above zero.
+fn any_usable(image: &Image<f32>, variance: &Image<f32>, mask: &Mask, exclude: u32) -> bool {
+    let planes = image.data().iter().zip(variance.data()).zip(mask.data());
+    planes
+        .into_iter()
+        .any(|((i, v), m)| m & exclude == 0 && i.is_finite() && *v > 0.0 && v.is_finite())
+}
+
 /// Scatter of the filtered image, from a sample of its pixels.
 fn scatter(snr: &Image<f32>) -> f64 {
     // A stride that is no divisor of usual widths, so that all columns take part.
@@ -106,7 +114,8 @@ fn scatter(snr: &Image<f32>) -> f64 {
     if sigma > 0.0 && sigma.is_finite() { sigma } else { 1.0 }
 }
 
-/// Runs above the threshold (SAT pixels count as such), runs of SAT, and whether any pixel is usable.
+/// Runs above the threshold (SAT pixels count as such), runs of SAT, and whether any pixel rises
+/// above zero or is SAT.
 fn above_threshold(
     snr: &Image<f32>,
     mask: &Mask,

@@ -42,8 +42,7 @@ pub fn signal_to_noise(
     }
     let kernel = half_kernel(sigma, reach(sigma));
     // k^2 is a Gaussian too, narrower by sqrt 2; its own tail beyond 3 sigma is negligible.
-    let squared: Vec<f32> =
-        kernel.iter().map(|k| k * k).take_while(|k| *k > 2e-4).collect();
+    let squared: Vec<f32> = kernel.iter().map(|k| k * k).take_while(|k| *k > 2e-4).collect();
     out.data_mut().par_chunks_mut(width * ROWS_A_TASK).enumerate().for_each(|(task, rows)| {
         let first = task * ROWS_A_TASK;
         let last = first + rows.len() / width;
@@ -55,7 +54,15 @@ pub fn signal_to_noise(
         for y in first..last {
             if y + r < height {
                 let j = y + r;
-                ring.push(j, image.row(j), variance.row(j), mask.row(j), exclude, &kernel, &squared);
+                ring.push(
+                    j,
+                    image.row(j),
+                    variance.row(j),
+                    mask.row(j),
+                    exclude,
+                    &kernel,
+                    &squared,
+                );
             }
             let row = &mut rows[(y - first) * width..(y - first + 1) * width];
             ring.combine(y, height, &kernel, &squared, row);
@@ -108,7 +115,8 @@ impl Ring {
         let (i_row, v_row) = self.padded.split_at_mut(w + 2 * r);
         let targets = i_row[r..r + w].iter_mut().zip(&mut v_row[r..r + w]);
         for ((ti, tv), ((&i, &v), &m)) in targets.zip(image.iter().zip(variance).zip(mask)) {
-            let good = (m & exclude == 0) & (i.abs() < f32::INFINITY) & (v > 0.0) & (v < f32::INFINITY);
+            let good =
+                (m & exclude == 0) & (i.abs() < f32::INFINITY) & (v > 0.0) & (v < f32::INFINITY);
             *ti = if good { i } else { 0.0 };
             *tv = if good { v } else { 0.0 };
         }
@@ -117,7 +125,14 @@ impl Ring {
     }
 
     /// The S/N of row `y`; all rows it needs must have been pushed.
-    fn combine(&mut self, y: usize, height: usize, kernel: &[f32], squared: &[f32], out: &mut [f32]) {
+    fn combine(
+        &mut self,
+        y: usize,
+        height: usize,
+        kernel: &[f32],
+        squared: &[f32],
+        out: &mut [f32],
+    ) {
         along_y(self, y, height, kernel, &self.signal, out);
         let mut noise = std::mem::take(&mut self.sum);
         along_y(self, y, height, squared, &self.noise, &mut noise);

@@ -39,7 +39,8 @@ pub(crate) fn find(
         }
     }
     if maxima.len() > 1 {
-        maxima = cull(spans, &patch, maxima, (contrast_sigma, contrast_fraction), &mut scratch.basin);
+        maxima =
+            cull(spans, &patch, maxima, (contrast_sigma, contrast_fraction), &mut scratch.basin);
     }
     maxima.sort_by(|&a, &b| patch.value[b].total_cmp(&patch.value[a]).then(a.cmp(&b)));
     let peaks = maxima.iter().map(|&k| refine(&patch, k, snr)).collect();
@@ -184,13 +185,16 @@ fn refine(patch: &Patch, k: usize, snr: &Image<f32>) -> Peak {
 }
 
 /// Remove from `peaks` those in or beside a saturated group, and put one in their place.
-pub(crate) fn merge_saturated(peaks: &mut Vec<Peak>, group: &Footprint, center: (f32, f32), top: f32) {
+pub(crate) fn merge_saturated(
+    peaks: &mut Vec<Peak>,
+    group: &Footprint,
+    center: (f32, f32),
+    top: f32,
+) {
     const REACH: i32 = 2;
     let inside = |p: &Peak| {
         let (x, y) = (p.x.round() as i32, p.y.round() as i32);
-        let near = |s: &&Span| {
-            (s.y - y).abs() <= REACH && s.x0 - REACH <= x && x <= s.x1 + REACH
-        };
+        let near = |s: &&Span| (s.y - y).abs() <= REACH && s.x0 - REACH <= x && x <= s.x1 + REACH;
         group.spans.iter().any(|s| near(&s))
     };
     let mut snr = top;

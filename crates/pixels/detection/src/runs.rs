@@ -12,7 +12,9 @@ pub(crate) fn label(spans: &[Span]) -> (Vec<u32>, usize) {
     for k in 0..spans.len() {
         let s = spans[k];
         // Runs of the row above that touch this one, corners included.
-        while above < k && (spans[above].y < s.y - 1 || (spans[above].y == s.y - 1 && spans[above].x1 + 1 < s.x0))
+        while above < k
+            && (spans[above].y < s.y - 1
+                || (spans[above].y == s.y - 1 && spans[above].x1 + 1 < s.x0))
         {
             above += 1;
         }

@@ -99,8 +99,8 @@ pub fn aperture_sum(
         partial(out0, in0);
         partial(in1, out1);
         if bits[in0..in1].iter().fold(0, |a, b| a | b) & reject == 0 {
-            sums[0] += row[in0..in1].iter().map(|&v| f64::from(v)).sum::<f64>();
-            sums[1] += var[in0..in1].iter().map(|&v| f64::from(v)).sum::<f64>();
+            sums[0] += sum(&row[in0..in1]);
+            sums[1] += sum(&var[in0..in1]);
             sums[2] += (in1 - in0) as f64;
         } else {
             for i in (in0..in1).filter(|&i| bits[i] & reject == 0) {
@@ -115,6 +115,19 @@ pub fn aperture_sum(
     ApertureSum { flux, variance, area, area_lost: if lost < 1e-9 * total { 0.0 } else { lost } }
 }
 
+/// Sum in four lanes: one running sum would wait for each addition.
+fn sum(values: &[f32]) -> f64 {
+    let mut lanes = [0.0f64; 4];
+    let chunks = values.chunks_exact(4);
+    let rest: f64 = chunks.remainder().iter().map(|&v| f64::from(v)).sum();
+    for chunk in chunks {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(v);
+        }
+    }
+    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + rest
+}
+
 /// [`aperture_sum`] for several radii about one place.
 pub fn aperture_sums<const N: usize>(
     image: &Image<f32>,
@@ -127,48 +140,50 @@ pub fn aperture_sums<const N: usize>(
     radii.map(|r| aperture_sum(image, variance, mask, reject, center, r))
 }
 
-/// The pixel borders of one axis, with what the circle's area needs of each: it is taken once a
-/// border, so that a pixel's overlap is arithmetic only.
-struct Edges {
-    /// Signed distance of border k (the low side of pixel `first + k`) from the centre, within r.
-    at: Vec<f64>,
-    /// Half-chord at |at|, the arc integral from 0 to |at|, and that from 0 to the half-chord.
-    chord: Vec<f64>,
-    arc: Vec<f64>,
-    arc_chord: Vec<f64>,
+/// A pixel border of one axis, with what the circle's area needs of it: it is taken once a border,
+/// so that a pixel's overlap is arithmetic only.
+struct Edge {
+    /// Distance from the centre, at most r, and its sign.
+    at: f64,
+    sign: f64,
+    /// Half-chord there, the arc integral from 0 to `at`, and that from 0 to the half-chord.
+    chord: f64,
+    arc: f64,
+    arc_chord: f64,
 }
+
+/// The borders of the pixels `first` to `last`: border k is the low side of pixel `first + k`.
+struct Edges(Vec<Edge>);
 
 impl Edges {
     fn new(first: usize, last: usize, center: f64, r: f64) -> Self {
-        let n = last - first + 2;
-        let at: Vec<f64> =
-            (0..n).map(|k| ((first + k) as f64 - 0.5 - center).clamp(-r, r)).collect();
-        let chord: Vec<f64> = at.iter().map(|t| (r * r - t * t).max(0.0).sqrt()).collect();
-        // Integral of the half-chord: (t sqrt(r^2 - t^2) + r^2 asin(t / r)) / 2.
         let quarter = 0.25 * std::f64::consts::PI * r * r;
-        let arc: Vec<f64> = at
-            .iter()
-            .zip(&chord)
-            .map(|(t, c)| 0.5 * (t.abs() * c + r * r * (t.abs() / r).min(1.0).asin()))
-            .collect();
-        // asin(c / r) = pi/2 - asin(t / r) spares the second arcsine.
-        let arc_chord =
-            arc.iter().zip(at.iter().zip(&chord)).map(|(a, (t, c))| t.abs() * c + quarter - a);
-        Self { arc_chord: arc_chord.collect(), at, chord, arc }
+        let edge = |k: usize| {
+            let t = (k as f64 - 0.5 - center).clamp(-r, r);
+            let at = t.abs();
+            let chord = (r * r - at * at).max(0.0).sqrt();
+            // Integral of the half-chord: (t sqrt(r^2 - t^2) + r^2 asin(t / r)) / 2.
+            let arc = 0.5 * (at * chord + r * r * (at / r).min(1.0).asin());
+            // asin(c / r) = pi/2 - asin(t / r) spares the second arcsine.
+            Edge { at, sign: t.signum(), chord, arc, arc_chord: at * chord + quarter - arc }
+        };
+        Self((first..=last + 1).map(edge).collect())
     }
 
     /// Area shared by the circle and the pixel of column `i`, row `j` (`self` holds the rows).
     fn overlap(&self, columns: &Self, i: usize, j: usize, r: f64) -> f64 {
-        let corner = |i: usize, j: usize| {
-            let (x, y) = (columns.at[i].abs(), self.at[j].abs());
-            let area = if x * x + y * y <= r * r {
-                x * y
-            } else {
-                y * self.chord[j] + columns.arc[i] - self.arc_chord[j]
-            };
-            area * columns.at[i].signum() * self.at[j].signum()
+        let corner = |c: &Edge, r2: f64, row: &Edge| {
+            let (x, y) = (c.at, row.at);
+            let area =
+                if x * x + y * y <= r2 { x * y } else { y * row.chord + c.arc - row.arc_chord };
+            area * (c.sign * row.sign)
         };
-        (corner(i + 1, j + 1) - corner(i, j + 1) - corner(i + 1, j) + corner(i, j)).clamp(0.0, 1.0)
+        let (low, high) = (&columns.0[i], &columns.0[i + 1]);
+        let (below, above) = (&self.0[j], &self.0[j + 1]);
+        let r2 = r * r;
+        (corner(high, r2, above) - corner(low, r2, above) - corner(high, r2, below)
+            + corner(low, r2, below))
+        .clamp(0.0, 1.0)
     }
 }
 

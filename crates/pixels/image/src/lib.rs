@@ -28,5 +28,5 @@ pub use heavy::HeavyFootprint;
 pub use image::Image;
 pub use mask::{Mask, MaskPlane};
 pub use moments::{Moments, adaptive_moments};
-pub use psf_model::PsfModel;
+pub use psf_model::{AxisTaps, PsfModel};
 pub use psf_sampler::{LocalPsf, PsfSampler};

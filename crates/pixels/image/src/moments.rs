@@ -108,12 +108,17 @@ fn weighted_sums(
     let (x0, x1) = (x0 as usize, x1 as usize);
     let dx0 = x0 as f64 - m.x;
     let ratio_step = (-a).exp();
+    // The first ratio of a row, from row to row.
+    let dy0 = y0 - m.y;
+    let mut row_ratio = (-0.5 * (a * (2.0 * dx0 + 1.0) + 2.0 * b * dy0)).exp();
+    let row_ratio_step = (-b).exp();
     let mut sums = [0.0f64; 6];
     let mut weight_used = 0.0;
     for j in y0 as usize..=y1 as usize {
         let dy = j as f64 - m.y;
         let mut w = (-0.5 * (a * dx0 * dx0 + 2.0 * b * dx0 * dy + c * dy * dy)).exp();
-        let mut ratio = (-0.5 * (a * (2.0 * dx0 + 1.0) + 2.0 * b * dy)).exp();
+        let mut ratio = row_ratio;
+        row_ratio *= row_ratio_step;
         let (row, bits) = (&image.row(j)[x0..=x1], &mask.row(j)[x0..=x1]);
         let (mut s0, mut s1, mut s2) = (0.0, 0.0, 0.0);
         let mut dx = dx0;

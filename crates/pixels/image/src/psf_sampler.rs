@@ -3,7 +3,7 @@
 //! [`PsfModel::render`] interpolates its fine grid for every stamp. Here each polynomial term is drawn
 //! once at shifts of 1/6 pixel; at a source's place the terms are summed for the 16 shifts about
 //! its own, and every drawing after that is a cubic interpolation between whole stamps.
-//! - error of the interpolation: 3/128 h^4 f'''' with h = 1/6 pixel, below 1e-4 of the peak for
+//! - error of the interpolation: 3/128 h^4 f'''' with h = 1/6 pixel, about 1e-4 of the peak for
 //!   FWHM >= 2.2 pixels
 //! - output: stamps of unit sum over the model's whole extent, as `render` makes them, and their
 //!   derivatives by the source's position, per pixel

@@ -6,11 +6,14 @@
 //! - mask: SAT where the raw pixel reaches its amplifier's saturation (grown), NO_DATA where no
 //!   amplifier is, BAD from the defects and where the flat is no calibration
 //! - variance, adu^2: (max(signal, 0) / gain + (read noise / gain)^2) / flat^2, the signal being what
-//!   the detector collected (bias off, dark and sky in)
+//!   the detector collected (bias off, dark and sky in). Without an overscan and a bias the pedestal is
+//!   unknown and would count as signal: then noise^2 + max(level - sky, 0) / gain, with the sky's level and
+//!   noise measured on the frame
 
 use crate::amplifier::{assemble, data_section, subtract_overscan};
 use crate::config::IsrConfig;
 use crate::error::IsrError;
+use elqui_base::{clipped_mean, median_f32};
 use elqui_image::{Detector, Exposure, Image, ImageError, Mask, MaskPlane, RawFrame};
 
 /// Master frames; what is present is applied. All in the orientation and the adu of
@@ -98,8 +101,19 @@ pub fn correct(raw: &RawFrame, calib: &CalibSet, config: &IsrConfig) -> Result<E
 
     subtract(&mut image, calib.bias.as_ref(), 1.0);
     let per_adu = (1.0 / gain) as f32;
+    let level_known = calib.bias.is_some()
+        || detector
+            .amplifiers
+            .iter()
+            .all(|a| !a.raw_serial_overscan.is_empty() || !a.raw_parallel_overscan.is_empty());
+    let sky = if level_known { None } else { sky_and_noise(&image, &mask) };
     for (v, i) in variance.data_mut().iter_mut().zip(image.data()) {
-        *v += i.max(0.0) * per_adu;
+        match sky {
+            Some((level, noise)) if v.is_finite() => {
+                *v = noise * noise + (i - level).max(0.0) * per_adu
+            }
+            _ => *v += i.max(0.0) * per_adu,
+        }
     }
     let exposure_s = raw.info.exposure_s;
     if calib.dark.is_some() && !(exposure_s.is_finite() && exposure_s >= 0.0) {
@@ -121,6 +135,23 @@ pub fn correct(raw: &RawFrame, calib: &CalibSet, config: &IsrConfig) -> Result<E
     let mut exposure = Exposure::new(image, mask, variance, raw.header.clone(), raw.info.clone())?;
     exposure.gain = gain;
     Ok(exposure)
+}
+
+/// Median level, and scatter of a pixel from the clipped differences of neighbours, adu; `None`
+/// without enough pixels.
+fn sky_and_noise(image: &Image<f32>, mask: &Mask) -> Option<(f32, f32)> {
+    const SAMPLES: usize = 200_000;
+    let step = (image.data().len() / SAMPLES).max(1) | 1;
+    let (mut levels, mut differences) = (Vec::new(), Vec::new());
+    for k in (1..image.data().len()).step_by(step) {
+        if mask.data()[k] | mask.data()[k - 1] == 0 {
+            let (a, b) = (image.data()[k - 1], image.data()[k]);
+            levels.push(b);
+            differences.push(f64::from(b - a) * std::f64::consts::FRAC_1_SQRT_2);
+        }
+    }
+    let noise = clipped_mean(&differences, 3.0, 20).sigma;
+    (levels.len() >= 100 && noise > 0.0).then(|| (median_f32(&mut levels), noise as f32))
 }
 
 /// Mean of the amplifiers' gains, electrons per adu.

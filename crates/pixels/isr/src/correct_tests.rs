@@ -102,3 +102,20 @@ fn what_does_not_fit_is_said() {
     let calib = CalibSet { dark: Some(Image::filled(2 * N, N, 0.0)), ..CalibSet::default() };
     assert!(correct(&timeless, &calib, &config).is_err());
 }
+
+#[test]
+fn a_pedestal_without_overscan_is_no_signal() {
+    let mut raw = raw();
+    for amp in &mut raw.detector.amplifiers {
+        (amp.raw_serial_overscan, amp.gain) = (Bbox::default(), 2.0);
+    }
+    for (_, image) in &mut raw.images {
+        // A checkered 3 adu about the level: neighbours differ by 6.
+        *image =
+            Image::from_fn(N + 12, N, |x, y| 1000.0 + if (x + y) % 2 == 0 { 3.0 } else { -3.0 });
+    }
+    raw.images[0].1.set(12, 10, 1203.0);
+    let e = correct(&raw, &CalibSet::default(), &IsrConfig::default()).unwrap();
+    assert!(e.variance.at(30, 30) < 30.0, "{}", e.variance.at(30, 30));
+    assert!((e.variance.at(10, 10) - e.variance.at(30, 31) - 100.0).abs() < 4.0);
+}

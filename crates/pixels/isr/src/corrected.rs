@@ -1,11 +1,12 @@
 //! An image that somebody else already reduced, as an exposure.
 //!
 //! - input: pixels in adu (with the soft bias still in), what is known of mask, weight and noise
-//! - output: exposure in adu; NO_DATA where a pixel is not finite, SAT at or above saturation
+//! - output: exposure in adu; NO_DATA (and the image's median) where a pixel is not finite, SAT at or above saturation
 //! - variance, adu^2: given; else 1/weight; else (level / gain) + (read noise / gain)^2; else
 //!   infinite until [`fill_variance_from_sky`]
 
 use crate::error::IsrError;
+use elqui_base::median_f32;
 use elqui_image::{Exposure, Header, Image, ImageError, Mask, MaskPlane, VisitInfo};
 
 /// What [`from_corrected`] makes an exposure of. Unknown numbers are NaN.
@@ -47,9 +48,13 @@ pub fn from_corrected(input: CorrectedInput) -> Result<Exposure, IsrError> {
     };
     let soft_bias = if input.soft_bias_adu.is_finite() { input.soft_bias_adu as f32 } else { 0.0 };
     let saturation = input.saturation_adu as f32;
-    for (v, m) in image.data_mut().iter_mut().zip(mask.data_mut()) {
+    let filler = typical(&image) - soft_bias;
+    let mut holes = Vec::new();
+    for (k, (v, m)) in image.data_mut().iter_mut().zip(mask.data_mut()).enumerate() {
         if !v.is_finite() {
             *m |= MaskPlane::NoData.bit();
+            *v = filler;
+            holes.push(k);
             continue;
         }
         if *v >= saturation {
@@ -57,7 +62,7 @@ pub fn from_corrected(input: CorrectedInput) -> Result<Exposure, IsrError> {
         }
         *v -= soft_bias;
     }
-    let variance = if let Some(v) = input.variance {
+    let mut variance = if let Some(v) = input.variance {
         shape("the variance", v.width(), v.height())?;
         let usable = |x: f32| x.is_finite() && x > 0.0;
         mark(&mut mask, &v, usable);
@@ -71,13 +76,23 @@ pub fn from_corrected(input: CorrectedInput) -> Result<Exposure, IsrError> {
         let read =
             if input.read_noise_e.is_finite() { input.read_noise_e / input.gain } else { 0.0 };
         let (per_adu, floor) = ((1.0 / input.gain) as f32, (read * read) as f32);
-        image.map(|v| if v.is_finite() { v.max(0.0) * per_adu + floor } else { f32::INFINITY })
+        image.map(|v| v.max(0.0) * per_adu + floor)
     } else {
         Image::filled(width, height, f32::INFINITY)
     };
+    holes.iter().for_each(|k| variance.data_mut()[*k] = f32::INFINITY);
     let mut exposure = Exposure::new(image, mask, variance, header, info)?;
     exposure.gain = if input.gain > 0.0 { input.gain } else { f64::NAN };
     Ok(exposure)
+}
+
+/// Median of (a sample of) the finite pixels; zero when there are none. Holes are filled with it, so
+/// that no sum downstream meets a NaN that its mask should have kept out.
+fn typical(image: &Image<f32>) -> f32 {
+    let step = (image.data().len() / 100_000).max(1) | 1;
+    let finite = image.data().iter().step_by(step).copied().filter(|v| v.is_finite());
+    let mut values: Vec<f32> = finite.collect();
+    if values.is_empty() { 0.0 } else { median_f32(&mut values) }
 }
 
 /// NO_DATA where a map has no usable value.
@@ -100,5 +115,61 @@ pub fn fill_variance_from_sky(exposure: &mut Exposure, sky_rms: &Image<f32>) {
         if !v.is_finite() && m & no_data == 0 && rms.is_finite() && *rms > 0.0 {
             *v = rms * rms;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input() -> CorrectedInput {
+        let mut image = Image::filled(20, 10, 1100.0f32);
+        image.set(3, 3, f32::NAN);
+        image.set(5, 5, 65_000.0);
+        CorrectedInput {
+            image,
+            header: Header::default(),
+            info: VisitInfo::default(),
+            gain: 4.0,
+            read_noise_e: 6.0,
+            saturation_adu: 60_000.0,
+            soft_bias_adu: 1000.0,
+            mask: None,
+            weight: None,
+            variance: None,
+        }
+    }
+
+    #[test]
+    fn soft_bias_noise_and_planes() {
+        let e = from_corrected(input()).unwrap();
+        assert_eq!((e.image.at(0, 0), e.image.at(3, 3), e.gain), (100.0, 100.0, 4.0));
+        assert_eq!(e.variance.at(0, 0), 25.0 + 2.25);
+        assert_eq!(e.mask.at(3, 3), MaskPlane::NoData.bit());
+        assert_eq!(e.mask.at(5, 5), MaskPlane::Sat.bit());
+        assert!(e.variance.at(3, 3).is_infinite());
+    }
+
+    #[test]
+    fn weights_and_unknown_gains() {
+        let weight = Image::from_fn(20, 10, |x, _| if x == 0 { 0.0 } else { 0.04 });
+        let e = from_corrected(CorrectedInput { weight: Some(weight), ..input() }).unwrap();
+        assert!((e.variance.at(7, 7) - 25.0).abs() < 1e-4);
+        assert!(e.mask.at(0, 7) == MaskPlane::NoData.bit() && e.variance.at(0, 7).is_infinite());
+        let mut e = from_corrected(CorrectedInput { gain: f64::NAN, ..input() }).unwrap();
+        assert!(e.variance.at(7, 7).is_infinite() && e.gain.is_nan());
+        fill_variance_from_sky(&mut e, &Image::filled(20, 10, 3.0));
+        assert!(e.variance.at(7, 7) == 9.0 && e.variance.at(3, 3).is_infinite());
+    }
+
+    #[test]
+    fn sizes_must_agree() {
+        let mask = Some(Image::filled(19, 10, 0u32));
+        let text = from_corrected(CorrectedInput { mask, ..input() }).unwrap_err().to_string();
+        assert_eq!(text, "the mask is (19, 10) pixels where the image is (20, 10)");
+        let image = Image::filled(4, 4, f32::NAN);
+        let all_nan = from_corrected(CorrectedInput { image, ..input() }).unwrap();
+        assert!(all_nan.mask.data().iter().all(|m| *m == MaskPlane::NoData.bit()));
+        assert!(all_nan.image.data().iter().all(|v| v.is_finite()));
     }
 }

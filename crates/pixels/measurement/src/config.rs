@@ -29,14 +29,14 @@ impl Default for MeasurementConfig {
     fn default() -> Self {
         Self {
             reject: vec![MaskPlane::Bad, MaskPlane::Sat, MaskPlane::Cr, MaskPlane::NoData],
-            psf_fit_fwhm: 2.0,
+            psf_fit_fwhm: 1.6,
             centroid_shift_pixels_max: 2.5,
             aperture_loss_max: 1e-3,
             kron_factor: 2.5,
             kron_extent_sigma: 6.0,
             kron_semi_major_pixels_max: 100.0,
             sky_inner_pixels: 18.0,
-            sky_outer_pixels: 24.0,
+            sky_outer_pixels: 22.0,
         }
     }
 }

@@ -9,7 +9,12 @@ mod classify;
 mod config;
 mod error;
 mod forced;
+mod kron;
 mod measure;
+mod psf_fit;
+mod psf_shape;
+mod row;
+mod stamp;
 
 pub use apcorr::{aperture_corrections, apply_aperture_corrections};
 pub use classify::classify;

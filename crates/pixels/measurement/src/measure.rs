@@ -1,7 +1,16 @@
 //! The table of a frame's sources.
+//!
+//! Rows: each parent, then its children, in the order given, numbered from 1. A single peak's
+//! parent is its own only row. Parents are measured in parallel; the order does not depend on it.
+
 use crate::config::MeasurementConfig;
-use elqui_image::{Exposure, Footprint, HeavyFootprint};
+use crate::psf_fit::Scratch;
+use crate::psf_shape::PsfShapes;
+use crate::row::{Row, Target, Tools};
+use crate::stamp::{Scene, owners};
+use elqui_image::{Exposure, Footprint, HeavyFootprint, PsfSampler};
 use elqui_schema::SourceTable;
+use rayon::prelude::*;
 
 /// A detection and what the deblender made of it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -13,12 +22,69 @@ pub struct Parent {
     pub simplified: bool,
 }
 
-/// Measure every parent and its children. Rows: a parent, then its children, in the order given.
-pub fn measure(
-    exposure: &Exposure,
-    parents: &[Parent],
-    config: &MeasurementConfig,
-) -> SourceTable {
-    let _ = (exposure, config);
-    SourceTable::with_rows(parents.iter().map(|p| 1 + p.children.len()).sum())
+/// Measure every parent and its children on a sky-subtracted exposure. Without a PSF the PSF's
+/// columns stay NaN and flagged.
+pub fn measure(exposure: &Exposure, parents: &[Parent], config: &MeasurementConfig) -> SourceTable {
+    let (width, height) = (exposure.width(), exposure.height());
+    let owners = owners(width, height, parents.iter().map(|p| &p.footprint));
+    let scene = Scene { exposure, owners: &owners, reject: config.reject_bits() };
+    let psf = exposure.psf.as_ref();
+    let sampler = psf.map(|p| PsfSampler::new(p, fit_half(p.fwhm_pixels, config)));
+    let shapes = psf.map(|p| PsfShapes::new(p, width, height, config.kron_extent_sigma));
+    let tools = Tools {
+        scene,
+        config,
+        sampler: sampler.as_ref(),
+        shapes: shapes.as_ref(),
+        gain: exposure.gain,
+    };
+    let rows: Vec<Vec<Row>> = parents
+        .par_iter()
+        .enumerate()
+        .with_min_len(64)
+        .map_init(Scratch::default, |scratch, (k, parent)| {
+            measure_parent(&tools, k, parent, scratch)
+        })
+        .collect();
+    let mut table = SourceTable::with_rows(rows.iter().map(Vec::len).sum());
+    table.flux_unit = "adu".into();
+    let mut at = 0;
+    for (parent, group) in parents.iter().zip(&rows) {
+        let parent_id = at as i64 + 1;
+        for (k, row) in group.iter().enumerate() {
+            row.write(&mut table, at);
+            table.source_id[at] = at as i64 + 1;
+            table.parent_source_id[at] = if k == 0 { 0 } else { parent_id };
+            table.deblend_n_child[at] = if k == 0 { parent.children.len() as i32 } else { 0 };
+            table.detect_is_primary[at] = k > 0 || parent.children.is_empty();
+            table.deblend_flag[at] = parent.simplified;
+            table.visit[at] = exposure.info.visit as i64;
+            table.detector[at] = exposure.info.detector as i32;
+            table.mid_mjd_tai[at] = exposure.info.mid_mjd_tai.0;
+            at += 1;
+        }
+    }
+    crate::classify(&mut table);
+    table
+}
+
+/// Half-width of the PSF fit's stamps, pixels.
+pub fn fit_half(fwhm_pixels: f64, config: &MeasurementConfig) -> usize {
+    let half = (config.psf_fit_fwhm * fwhm_pixels).ceil();
+    if half.is_finite() { half.clamp(3.0, 60.0) as usize } else { 10 }
+}
+
+fn measure_parent(
+    tools: &Tools<'_>,
+    index: usize,
+    parent: &Parent,
+    scratch: &mut Scratch,
+) -> Vec<Row> {
+    let whole = Target { parent: index, footprint: &parent.footprint, child: None };
+    let mut rows = vec![tools.measure(&whole, scratch)];
+    rows.extend(parent.children.iter().map(|child| {
+        let target = Target { parent: index, footprint: &child.footprint, child: Some(child) };
+        tools.measure(&target, scratch)
+    }));
+    rows
 }

@@ -133,7 +133,7 @@ impl Default for SkyConfig {
         Self {
             stars_per_arcmin2: 10.0,
             star_slope: 0.2,
-            star_bright_mag: 14.0,
+            star_bright_mag: 13.0,
             star_faint_mag: 24.5,
             galaxies_per_arcmin2: 16.0,
             galaxy_slope: 0.35,
@@ -221,7 +221,7 @@ impl Default for SurveyConfig {
             ..BandConfig::default()
         };
         Self {
-            instrument: "SimCam".into(),
+            instrument: "SIMCAM".into(),
             bands: vec![g, BandConfig::default()],
             pointing: PointingConfig::default(),
             psf: PsfConfig::default(),
@@ -268,11 +268,19 @@ impl SurveyConfig {
             }
         }
         if !(self.pointing.dec_deg.abs() < 89.0) {
-            return Err(bad("pointing.dec_deg", self.pointing.dec_deg, "stay a degree off the poles"));
+            return Err(bad(
+                "pointing.dec_deg",
+                self.pointing.dec_deg,
+                "stay a degree off the poles",
+            ));
         }
         for band in &self.bands {
             if !(band.seeing_arcsec > 0.0) {
-                return Err(bad("bands.seeing_arcsec", band.seeing_arcsec, "it must be above zero"));
+                return Err(bad(
+                    "bands.seeing_arcsec",
+                    band.seeing_arcsec,
+                    "it must be above zero",
+                ));
             }
         }
         Ok(())

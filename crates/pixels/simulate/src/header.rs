@@ -41,7 +41,12 @@ pub fn iso_date(mjd: f64) -> String {
     let month = if m < 10 { m + 3 } else { m - 9 };
     let y = era * 400 + year + i64::from(month <= 2);
     let (s, milli) = (ms / 1000, ms % 1000);
-    format!("{y:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}.{milli:03}", s / 3600, s / 60 % 60, s % 60)
+    format!(
+        "{y:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}.{milli:03}",
+        s / 3600,
+        s / 60 % 60,
+        s % 60
+    )
 }
 
 #[cfg(test)]

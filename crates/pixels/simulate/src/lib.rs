@@ -5,17 +5,23 @@
 //! speed. Nothing here is shared with the rooms that it tests: profiles, noise and electronics are its
 //! own. Every number follows from one seed, whatever the number of threads. No files.
 
+// `!(x > 0.0)` is said where NaN has to be refused with the rest.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 mod camera;
 mod config;
 mod cosmic;
 mod error;
+mod frame;
 mod header;
+mod plan;
 mod population;
 mod profile;
 mod psf_field;
 mod render;
 mod rng;
 mod scene;
+mod sky_map;
 mod survey;
 #[cfg(test)]
 mod testing;
@@ -23,5 +29,7 @@ mod truth;
 
 pub use config::{BandConfig, CameraConfig, PointingConfig, PsfConfig, SkyConfig, SurveyConfig};
 pub use error::SimulateError;
+pub use frame::{FrameKind, SimFrame};
+pub use plan::VisitPlan;
 pub use scene::{Scene, SceneFrame};
-pub use survey::{FrameKind, SimFrame, Survey, VisitPlan};
+pub use survey::Survey;

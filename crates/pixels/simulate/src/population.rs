@@ -18,11 +18,23 @@ const MAS_DEG: f64 = 1.0 / 3.6e6;
 pub enum Variation {
     Constant,
     /// Amplitudes are peak to peak, magnitudes; phase in [0, 1).
-    Sinusoid { period_days: f64, amplitude_mag: f64, phase: f64 },
+    Sinusoid {
+        period_days: f64,
+        amplitude_mag: f64,
+        phase: f64,
+    },
     /// Rises during `RISE` of the period and falls linearly during the rest.
-    Sawtooth { period_days: f64, amplitude_mag: f64, phase: f64 },
+    Sawtooth {
+        period_days: f64,
+        amplitude_mag: f64,
+        phase: f64,
+    },
     /// Nothing before `start`, a linear rise in flux to the peak, then an exponential fall.
-    Transient { start_mjd: f64, rise_days: f64, fall_days: f64 },
+    Transient {
+        start_mjd: f64,
+        rise_days: f64,
+        fall_days: f64,
+    },
 }
 
 /// Part of a sawtooth's period in which it brightens.
@@ -103,14 +115,13 @@ impl SkyObject {
     pub fn position(&self, time: MjdTai) -> (f64, f64) {
         let years = time.julian_epoch() - EPOCH;
         let dec = self.dec + self.pm_dec_mas_yr * years * MAS_DEG;
-        let ra = self.ra
-            + self.pm_ra_cosdec_mas_yr * years * MAS_DEG / self.dec.to_radians().cos();
+        let ra = self.ra + self.pm_ra_cosdec_mas_yr * years * MAS_DEG / self.dec.to_radians().cos();
         (ra.rem_euclid(360.0), dec)
     }
 }
 
-/// A galaxy's shape in pixels, where `east_to_x` turns sky into pixels: the pixel angle of north, and
-/// the sense in which east follows it.
+/// A galaxy's shape in pixels; `jacobian` is d(east, north) / d(x, y) at its place, `scale` arcsec a
+/// pixel.
 pub fn galaxy_in_pixels(truth: &GalaxyTruth, jacobian: [[f64; 2]; 2], scale: f64) -> GalaxyShape {
     // Direction (east, north) of the major axis, and its image in pixels.
     let (s, c) = truth.position_angle_deg.to_radians().sin_cos();
@@ -277,6 +288,23 @@ mod tests {
         let below = |m: f64| mags.iter().filter(|v| **v < m).count() as f64;
         let slope = (below(23.0) / below(20.0)).log10() / 3.0;
         assert!((slope - 0.3).abs() < 0.01, "{slope}");
+    }
+
+    #[test]
+    fn position_angles_run_from_north_to_east() {
+        // North up, east left.
+        let jacobian = [[-1.0, 0.0], [0.0, 1.0]];
+        for (pa, expected) in [(0.0, 90.0), (45.0, 135.0), (90.0, 180.0)] {
+            let truth = GalaxyTruth {
+                radius_arcsec: 1.0,
+                axis_ratio: 0.5,
+                position_angle_deg: pa,
+                bulge: false,
+            };
+            let shape = galaxy_in_pixels(&truth, jacobian, 0.2);
+            assert!((shape.angle.to_degrees() - expected).abs() < 1e-9, "{pa}");
+            assert!((shape.radius_px - 5.0).abs() < 1e-12);
+        }
     }
 
     #[test]

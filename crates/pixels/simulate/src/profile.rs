@@ -135,8 +135,7 @@ mod tests {
     #[test]
     fn profiles_hold_half_their_light_in_the_effective_radius() {
         for (list, tolerance) in [(&EXPONENTIAL[..], 0.005), (&DE_VAUCOULEURS[..], 0.005)] {
-            let inside: f64 =
-                list.iter().map(|(s, f)| f * (1.0 - (-0.5 / (s * s)).exp())).sum();
+            let inside: f64 = list.iter().map(|(s, f)| f * (1.0 - (-0.5 / (s * s)).exp())).sum();
             assert!((inside - 0.5).abs() < tolerance, "{inside}");
         }
     }

@@ -102,8 +102,7 @@ impl Stamp {
             // Too faint to be seen at all: keep its light, as a point.
             return Self::star(x, y, flux_e, psf, noise_e);
         }
-        let reach_y =
-            parts.iter().map(|(_, s, d)| (2.0 * d * s.yy).sqrt()).fold(0.0, f64::max);
+        let reach_y = parts.iter().map(|(_, s, d)| (2.0 * d * s.yy).sqrt()).fold(0.0, f64::max);
         let gaussians = parts
             .into_iter()
             .map(|(peak, moments, depth)| Gaussian {

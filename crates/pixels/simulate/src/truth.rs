@@ -53,7 +53,13 @@ pub fn frame_table(rows: &[FrameTruth]) -> Result<Table, SimulateError> {
             column("ra", "deg", "pos.eq.ra", "ICRS, at the time of the frame", f(|r| r.ra)),
             column("dec", "deg", "pos.eq.dec", "ICRS, at the time of the frame", f(|r| r.dec)),
             column("flux_e", "electron", "phot.count", "Detected, whole exposure", f(|r| r.flux_e)),
-            column("flux_adu", "adu", "phot.count", "The same by the stated gain", f(|r| r.flux_adu)),
+            column(
+                "flux_adu",
+                "adu",
+                "phot.count",
+                "The same by the stated gain",
+                f(|r| r.flux_adu),
+            ),
             column("mag", "mag", "phot.mag", "AB, above the atmosphere", f(|r| r.mag)),
             column("is_star", "", "meta.code", "A point source", b(|r| r.is_star)),
             column("snr", "", "stat.snr", "Of a matched filter, as if a point", f(|r| r.snr)),
@@ -66,9 +72,7 @@ pub fn frame_table(rows: &[FrameTruth]) -> Result<Table, SimulateError> {
 pub fn object_table(objects: &[SkyObject], bands: &[&str]) -> Result<Table, SimulateError> {
     let f = |get: &dyn Fn(&SkyObject) -> f64| ColumnData::F64(objects.iter().map(get).collect());
     let galaxy = |get: fn(&crate::population::GalaxyTruth) -> f64| {
-        ColumnData::F64(
-            objects.iter().map(|o| o.galaxy.as_ref().map_or(f64::NAN, get)).collect(),
-        )
+        ColumnData::F64(objects.iter().map(|o| o.galaxy.as_ref().map_or(f64::NAN, get)).collect())
     };
     let ids = ColumnData::I64(objects.iter().map(|o| o.id).collect());
     let kinds = objects.iter().map(|o| o.variation.name().to_string()).collect();
@@ -92,7 +96,13 @@ pub fn object_table(objects: &[SkyObject], bands: &[&str]) -> Result<Table, Simu
         column("radius", "arcsec", "phys.angSize", "Effective radius", galaxy(|g| g.radius_arcsec)),
         column("axis_ratio", "", "phys.size.axisRatio", "Minor to major", galaxy(|g| g.axis_ratio)),
         column("sersic_n", "", "", "", galaxy(|g| if g.bulge { 4.0 } else { 1.0 })),
-        column("angle", "deg", "pos.posAng", "From north to east", galaxy(|g| g.position_angle_deg)),
+        column(
+            "angle",
+            "deg",
+            "pos.posAng",
+            "From north to east",
+            galaxy(|g| g.position_angle_deg),
+        ),
     ];
     for (k, band) in bands.iter().enumerate() {
         columns.push(column(

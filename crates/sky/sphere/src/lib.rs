@@ -1,1 +1,18 @@
 //! Regions and pixelisations of the sphere: HEALPix, MOC, cones and polygons.
+//!
+//! HEALPix indices are nested; positions are ICRS right ascension and declination in degrees.
+//! [`SkyRegion`] answers exactly whether it holds a position; [`Coverage`] is the set of HEALPix
+//! cells that touch a region: complete, and a little larger than it.
+
+mod coverage;
+mod error;
+mod healpix;
+mod region;
+
+pub use coverage::Coverage;
+pub use error::SphereError;
+pub use healpix::{
+    HEALPIX29_BAD, HEALPIX29_ORDER, healpix_center, healpix_index, healpix_side_deg,
+    healpix_vertices, healpix29, healpix29_range,
+};
+pub use region::{SkyRegion, bounding_circle};

@@ -180,17 +180,15 @@ pub(crate) fn polynomial_terms(p: &Polynomial2d) -> Result<Vec<Term>, WcsError> 
 pub(crate) fn radial(radii: &[[f64; 2]; 4], x: f64, y: f64) -> ([f64; 2], [f64; 2], [f64; 2]) {
     let r2 = x * x + y * y;
     let r = r2.sqrt();
-    let mut out = ([0.0; 2], [0.0; 2], [0.0; 2]);
-    for axis in 0..2 {
-        let c = [radii[0][axis], radii[1][axis], radii[2][axis], radii[3][axis]];
-        out.0[axis] = r * (c[0] + r2 * (c[1] + r2 * (c[2] + r2 * c[3])));
-        // (1/r) d/dr; the linear radius has no derivative at the centre: 0 there.
+    // Value, and (1/r) d/dr, of one axis. The linear radius has no derivative at the centre: 0.
+    let axis = |k: usize| {
+        let c = radii.map(|pair| pair[k]);
         let first = if r > 0.0 { c[0] / r } else { 0.0 };
-        let slope = first + r * (3.0 * c[1] + r2 * (5.0 * c[2] + 7.0 * r2 * c[3]));
-        out.1[axis] = slope * x;
-        out.2[axis] = slope * y;
-    }
-    out
+        let value = r * (c[0] + r2 * (c[1] + r2 * (c[2] + r2 * c[3])));
+        (value, first + r * (3.0 * c[1] + r2 * (5.0 * c[2] + 7.0 * r2 * c[3])))
+    };
+    let ((f, df), (g, dg)) = (axis(0), axis(1));
+    ([f, g], [df * x, dg * x], [df * y, dg * y])
 }
 
 #[cfg(test)]

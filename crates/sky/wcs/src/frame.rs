@@ -23,7 +23,7 @@ pub enum Frame {
 
 const GALACTIC_FROM_ICRS: Matrix3 = [
     [-0.054_875_560_416_215_37, -0.873_437_090_234_885_1, -0.483_835_015_548_713_2],
-    [0.494_109_427_875_583_7, -0.444_829_629_960_011_2, 0.746_982_244_497_218_9],
+    [0.494_109_427_875_583_7, -0.444_829_629_960_011_2, 0.746_982_244_497_219],
     [-0.867_666_149_019_004_7, -0.198_076_373_431_201_52, 0.455_983_776_175_066_9],
 ];
 
@@ -32,7 +32,7 @@ impl Frame {
     fn to_icrs(self) -> Option<Matrix3> {
         match self {
             Frame::Icrs => None,
-            Frame::Fk5 { equinox } if equinox == 2000.0 => None,
+            Frame::Fk5 { equinox: 2000.0 } => None,
             Frame::Fk5 { equinox } => Some(transpose(&precession_from_j2000(equinox))),
             Frame::Galactic => Some(transpose(&GALACTIC_FROM_ICRS)),
         }

@@ -153,10 +153,10 @@ impl Cards<'_> {
     fn matrix(&self, lon: usize, lat: usize) -> Result<[[f64; 2]; 2], WcsError> {
         let read = |name: &str, defaults: [[f64; 2]; 2]| -> Result<_, WcsError> {
             let (mut m, mut any) = (defaults, false);
-            for i in 0..2 {
-                for j in 0..2 {
+            for (i, row) in m.iter_mut().enumerate() {
+                for (j, element) in row.iter_mut().enumerate() {
                     if let Some(v) = self.number(&format!("{name}{}_{}", i + 1, j + 1))? {
-                        (m[i][j], any) = (v, true);
+                        (*element, any) = (v, true);
                     }
                 }
             }

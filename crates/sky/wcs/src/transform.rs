@@ -25,7 +25,8 @@ fn apply(m: &[[f64; 2]; 2], v: [f64; 2]) -> [f64; 2] {
 pub(crate) fn is_singular(m: &[[f64; 2]; 2]) -> bool {
     let norm2: f64 = m.iter().flatten().map(|v| v * v).sum();
     let d = determinant(m).abs();
-    !(d > 1e-12 * norm2) || !norm2.is_finite()
+    let regular = norm2.is_finite() && d > 1e-12 * norm2;
+    !regular
 }
 
 /// Value and Jacobian.

@@ -1,0 +1,236 @@
+//! Position and flux of a point source by least squares with the PSF.
+//!
+//! - input: a stamp, adu; the PSF about the source; output: pixels and adu
+//! - position: Gauss-Newton in (flux, x, y). Weights are 1 / (sky + F P / gain) with the *model's*
+//!   photon noise when the gain is known, so that noise in a pixel does not choose its own weight;
+//!   constant otherwise.
+//! - flux: at that position with constant weights, F = sum(P I) / sum(P^2): unbiased whatever the
+//!   flux, and optimal where the sky dominates (Stetson 1987, PASP 99, 191 discusses the weights)
+//! - errors: propagated from the full variance of each pixel through the estimator used
+
+use crate::stamp::{Stamp, UNUSABLE};
+use elqui_image::{LocalPsf, PsfSampler};
+
+/// Memory that fits reuse.
+#[derive(Default)]
+pub struct Scratch {
+    pub local: LocalPsf,
+    drawn: [Vec<f32>; 3],
+    pub values: Vec<f32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PsfFit {
+    pub x: f64,
+    pub y: f64,
+    pub x_err: f64,
+    pub y_err: f64,
+    /// The position converged near enough to its start.
+    pub converged: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PsfFlux {
+    pub flux: f64,
+    pub flux_err: f64,
+    /// Part of the PSF's light that fell on unusable pixels or outside.
+    pub lost: f64,
+}
+
+const ITERATIONS_MAX: usize = 12;
+/// A step below this ends the iteration, pixels; the next would be far smaller.
+const STEP_MIN: f64 = 5e-3;
+const STEP_MAX: f64 = 0.7;
+
+/// Rows where a drawn PSF and the stamp overlap: (stamp's index, PSF's index, length).
+fn overlap(stamp: &Stamp, local: &LocalPsf) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
+    let half = local.half_width() as i32;
+    let side = 2 * half + 1;
+    let (mx, my) = local.middle();
+    // The PSF's first pixel, in the stamp.
+    let (px, py) = (mx - half - stamp.x0, my - half - stamp.y0);
+    let (w, h) = (stamp.image.width() as i32, stamp.image.height() as i32);
+    let (i0, i1) = (px.max(0), (px + side).min(w));
+    let (j0, j1) = (py.max(0), (py + side).min(h));
+    let length = (i1 - i0).max(0) as usize;
+    (j0..j1.max(j0)).map(move |j| {
+        let at = j * w + i0;
+        let psf_at = (j - py) * side + (i0 - px);
+        (at.max(0) as usize, psf_at.max(0) as usize, length)
+    })
+}
+
+/// Constant level of the variance under the source: the median of a few pixels at the fit's border.
+fn sky_variance(stamp: &Stamp, local: &LocalPsf, scratch: &mut Vec<f32>) -> f64 {
+    scratch.clear();
+    let (mask, variance) = (stamp.mask.data(), stamp.variance.data());
+    let rows = 2 * local.half_width();
+    for (k, (at, _, n)) in overlap(stamp, local).enumerate() {
+        let border = k == 0 || k == rows;
+        let step = if border { 2 } else { n.saturating_sub(1).max(1) };
+        scratch.extend(
+            (at..at + n).step_by(step).filter(|&p| mask[p] & UNUSABLE == 0).map(|p| variance[p]),
+        );
+    }
+    f64::from(elqui_base::median_f32(scratch))
+}
+
+/// Fit the position from `start`; it may move by `shift_max` pixels at most.
+pub fn fit_position(
+    stamp: &Stamp,
+    sampler: &PsfSampler,
+    start: (f64, f64),
+    shift_max: f64,
+    gain: f64,
+    scratch: &mut Scratch,
+) -> PsfFit {
+    let (mut x, mut y) = start;
+    let mut out = PsfFit { x, y, x_err: f64::NAN, y_err: f64::NAN, converged: false };
+    let mut sky = f64::NAN;
+    let mut flux = 0.0;
+    for iteration in 0..ITERATIONS_MAX {
+        if !scratch.local.covers(x, y) {
+            sampler.localise(x, y, &mut scratch.local);
+        }
+        if iteration == 0 && gain.is_finite() && gain > 0.0 {
+            sky = sky_variance(stamp, &scratch.local, &mut scratch.values);
+        }
+        scratch.local.draw_with_gradient(x, y, &mut scratch.drawn);
+        // Relative weight 1 / (1 + ratio P).
+        let ratio = if sky > 0.0 && flux > 0.0 { (flux / (gain * sky)) as f32 } else { 0.0 };
+        let s = sums::<false>(stamp, &scratch.local, &scratch.drawn, ratio);
+        let Some(inverse) = invert3(&s.a) else { return out };
+        let solved = inverse.map(|r| r[0] * s.b[0] + r[1] * s.b[1] + r[2] * s.b[2]);
+        flux = solved[0];
+        if !(flux > 0.0) {
+            return out;
+        }
+        let (dx, dy) = (solved[1] / flux, solved[2] / flux);
+        let length = dx.hypot(dy);
+        if !length.is_finite() {
+            return out;
+        }
+        let shrink = (STEP_MAX / length).min(1.0);
+        (x, y) = (x + shrink * dx, y + shrink * dy);
+        if (x - start.0).hypot(y - start.1) > shift_max {
+            return out;
+        }
+        // The first pass has no photon noise in its weights: always take a second.
+        if length < STEP_MIN && (iteration > 0 || !(sky > 0.0)) {
+            let s = sums::<true>(stamp, &scratch.local, &scratch.drawn, ratio);
+            let c = sandwich(&inverse, &s.v);
+            out = PsfFit {
+                x,
+                y,
+                x_err: c[1].max(0.0).sqrt() / flux,
+                y_err: c[2].max(0.0).sqrt() / flux,
+                converged: true,
+            };
+            return out;
+        }
+    }
+    out
+}
+
+/// Normal equations of (F, F dx, F dy), and the same with the weights squared times the variance.
+struct Sums {
+    a: [f64; 6],
+    b: [f64; 3],
+    v: [f64; 6],
+}
+
+fn sums<const ERRORS: bool>(
+    stamp: &Stamp,
+    local: &LocalPsf,
+    drawn: &[Vec<f32>; 3],
+    ratio: f32,
+) -> Sums {
+    let [value, by_x, by_y] = drawn;
+    let mut out = Sums { a: [0.0; 6], b: [0.0; 3], v: [0.0; 6] };
+    let (image, variance, mask) = (stamp.image.data(), stamp.variance.data(), stamp.mask.data());
+    for (at, psf_at, n) in overlap(stamp, local) {
+        let mut row = [0.0f32; 15];
+        let pixels = image[at..at + n].iter().zip(&variance[at..at + n]).zip(&mask[at..at + n]);
+        let model = value[psf_at..psf_at + n]
+            .iter()
+            .zip(&by_x[psf_at..psf_at + n])
+            .zip(&by_y[psf_at..psf_at + n]);
+        for (((&d, &var), &m), ((&p, &gx), &gy)) in pixels.zip(model) {
+            let usable = (1 - (m & UNUSABLE)) as f32;
+            let w = usable / (1.0 + ratio * p.max(0.0));
+            let (wp, wx, wy) = (w * p, w * gx, w * gy);
+            let s = w * var;
+            let t = [wp * p, wp * gx, wp * gy, wx * gx, wx * gy, wy * gy, wp * d, wx * d, wy * d];
+            for (r, t) in row.iter_mut().zip(t) {
+                *r += t;
+            }
+            if ERRORS {
+                for k in 0..6 {
+                    row[9 + k] += s * t[k];
+                }
+            }
+        }
+        for k in 0..6 {
+            out.a[k] += f64::from(row[k]);
+            out.v[k] += f64::from(row[9 + k]);
+        }
+        // s above is w var; t holds one w: together w^2 var.
+        for k in 0..3 {
+            out.b[k] += f64::from(row[6 + k]);
+        }
+    }
+    out
+}
+
+/// Inverse of a symmetric 3 x 3 matrix given as (00, 01, 02, 11, 12, 22).
+fn invert3(m: &[f64; 6]) -> Option<[[f64; 3]; 3]> {
+    let [a, b, c, d, e, f] = *m;
+    let (c00, c01, c02) = (d * f - e * e, c * e - b * f, b * e - c * d);
+    let det = a * c00 + b * c01 + c * c02;
+    if !(det > 1e-12 * (a * d * f).abs()) {
+        return None;
+    }
+    let (c11, c12, c22) = (a * f - c * c, b * c - a * e, a * d - b * b);
+    let k = 1.0 / det;
+    Some([[c00 * k, c01 * k, c02 * k], [c01 * k, c11 * k, c12 * k], [c02 * k, c12 * k, c22 * k]])
+}
+
+/// Diagonal of A^-1 V A^-1.
+fn sandwich(inverse: &[[f64; 3]; 3], v: &[f64; 6]) -> [f64; 3] {
+    let v = [[v[0], v[1], v[2]], [v[1], v[3], v[4]], [v[2], v[4], v[5]]];
+    [0, 1, 2].map(|k| {
+        let r = &inverse[k];
+        (0..3).map(|i| (0..3).map(|j| r[i] * v[i][j] * r[j]).sum::<f64>()).sum()
+    })
+}
+
+/// Flux of the PSF at (x, y); NaN when nothing of it is usable.
+pub fn flux_at(
+    stamp: &Stamp,
+    sampler: &PsfSampler,
+    (x, y): (f64, f64),
+    scratch: &mut Scratch,
+) -> PsfFlux {
+    if !scratch.local.covers(x, y) {
+        sampler.localise(x, y, &mut scratch.local);
+    }
+    scratch.local.draw(x, y, &mut scratch.drawn[0]);
+    let value = &scratch.drawn[0];
+    let (mut pd, mut pp, mut ppv, mut light) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
+    let (image, variance, mask) = (stamp.image.data(), stamp.variance.data(), stamp.mask.data());
+    for (at, psf_at, n) in overlap(stamp, &scratch.local) {
+        for (k, &p) in value[psf_at..psf_at + n].iter().enumerate() {
+            let q = f64::from(p) * f64::from(1 - (mask[at + k] & UNUSABLE));
+            pd += q * f64::from(image[at + k]);
+            pp += q * q;
+            ppv += q * q * f64::from(variance[at + k]);
+            light += q;
+        }
+    }
+    let all: f64 = value.iter().map(|&p| f64::from(p)).sum();
+    let lost = if all > 0.0 { (1.0 - light / all).clamp(0.0, 1.0) } else { 1.0 };
+    if !(pp > 0.0) {
+        return PsfFlux { flux: f64::NAN, flux_err: f64::NAN, lost: 1.0 };
+    }
+    PsfFlux { flux: pd / pp, flux_err: ppv.sqrt() / pp, lost }
+}

@@ -1,0 +1,111 @@
+//! The pixels that one source is measured on.
+//!
+//! A square copy of the exposure about the source in which
+//! - unusable pixels (rejected planes, not finite, variance unknown) are 0 and masked,
+//! - pixels of other detections are 0, so that their light is not counted as this source's,
+//! - for a child, the parent's pixels hold the child's share only.
+
+use elqui_image::{Bbox, Exposure, HeavyFootprint, Image, Mask};
+
+/// Bit of the stamp's mask: the pixel cannot be used.
+pub const UNUSABLE: u32 = 1;
+/// Bit of the stamp's mask: the pixel belongs to a detection (this one or another).
+pub const DETECTED: u32 = 2;
+
+/// Which parent owns each pixel: its index + 1, or 0.
+pub type Owners = Image<u32>;
+
+pub struct Stamp {
+    /// Image position of the stamp's first pixel.
+    pub x0: i32,
+    pub y0: i32,
+    pub image: Image<f32>,
+    pub variance: Image<f32>,
+    pub mask: Mask,
+}
+
+/// Paint the parents' spans.
+pub fn owners<'a>(
+    width: usize,
+    height: usize,
+    footprints: impl Iterator<Item = &'a elqui_image::Footprint>,
+) -> Owners {
+    let mut owners = Image::filled(width, height, 0u32);
+    for (k, footprint) in footprints.enumerate() {
+        for s in &footprint.spans {
+            let (x0, x1) = (s.x0.max(0), s.x1.min(width as i32 - 1));
+            if s.y >= 0 && s.y < height as i32 && x0 <= x1 {
+                owners.row_mut(s.y as usize)[x0 as usize..=x1 as usize].fill(k as u32 + 1);
+            }
+        }
+    }
+    owners
+}
+
+/// What decides which pixels are a source's own.
+pub struct Scene<'a> {
+    pub exposure: &'a Exposure,
+    pub owners: &'a Owners,
+    pub reject: u32,
+}
+
+impl Scene<'_> {
+    /// The stamp of half-width `half` about pixel (x, y) for the parent of index `parent`;
+    /// `None` when it misses the image.
+    pub fn stamp(
+        &self,
+        (x, y): (i32, i32),
+        half: i32,
+        parent: usize,
+        child: Option<&HeavyFootprint>,
+    ) -> Option<Stamp> {
+        let side = (2 * half + 1) as usize;
+        let b = self.exposure.image.bbox().intersect(&Bbox::new(x - half, y - half, side, side));
+        if b.is_empty() {
+            return None;
+        }
+        let own = parent as u32 + 1;
+        let n = b.width * b.height;
+        let mut image = vec![0.0f32; n];
+        let mut variance = vec![0.0f32; n];
+        let mut mask = vec![0u32; n];
+        let (x0, x1) = (b.x0 as usize, b.x1() as usize);
+        for k in 0..b.height {
+            let row = b.y0 as usize + k;
+            let owner = &self.owners.row(row)[x0..x1];
+            let from = owner
+                .iter()
+                .zip(&self.exposure.image.row(row)[x0..x1])
+                .zip(&self.exposure.variance.row(row)[x0..x1])
+                .zip(&self.exposure.mask.row(row)[x0..x1]);
+            let at = k * b.width..(k + 1) * b.width;
+            let to = image[at.clone()]
+                .iter_mut()
+                .zip(&mut variance[at.clone()])
+                .zip(&mut mask[at.clone()]);
+            // Selections without branches: this is the frame's most visited loop.
+            for ((((&o, &v), &s), &m), ((image, variance), mask)) in from.zip(to) {
+                let usable =
+                    (m & self.reject == 0) & (v.abs() <= f32::MAX) & ((s >= 0.0) & (s <= f32::MAX));
+                let own_or_nobody = (o == 0) | (o == own);
+                *image = if usable & own_or_nobody { v } else { 0.0 };
+                *variance = if usable { s } else { 0.0 };
+                *mask = u32::from(!usable) | (u32::from(o != 0) * DETECTED);
+            }
+            let Some(child) = child else { continue };
+            let y = row as i32;
+            for (i, (&o, value)) in owner.iter().zip(&mut image[at.clone()]).enumerate() {
+                if o == own && mask[at.start + i] & UNUSABLE == 0 {
+                    *value = child.at(b.x0 + i as i32, y);
+                }
+            }
+        }
+        Some(Stamp {
+            x0: b.x0,
+            y0: b.y0,
+            image: Image::from_vec(b.width, b.height, image),
+            variance: Image::from_vec(b.width, b.height, variance),
+            mask: Image::from_vec(b.width, b.height, mask),
+        })
+    }
+}

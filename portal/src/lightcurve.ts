@@ -20,7 +20,7 @@ const SHAPES = ['circle', 'square', 'diamond', 'up', 'down'];
 
 const WIDTH = 560;
 const HEIGHT = 300;
-const PAD = { left: 74, right: 16, top: 14, bottom: 48 };
+const PAD = { left: 84, right: 16, top: 14, bottom: 48 };
 
 function points(table: Table): Point[] {
   const k = (name: string) => index(table, name);
@@ -93,7 +93,7 @@ export function plot(table: Table, objectId: string): HTMLElement {
   const legend = make('div', { class: 'legend', role: 'group', 'aria-label': 'Bands' });
   const draw = () => {
     const shown = all.filter((p) => !hidden.has(p.band));
-    const old = figure.querySelector('svg');
+    const old = figure.querySelector(':scope > svg');
     const fresh = drawing(shown.length ? shown : all, bands, hidden, unit, objectId);
     if (old) old.replaceWith(fresh);
     else figure.append(fresh);
@@ -163,7 +163,7 @@ function drawing(
   }, time));
   const middle = (PAD.top + bottom) / 2;
   root.append(svg('text', {
-    class: 'axis', x: 16, y: middle, 'text-anchor': 'middle', transform: `rotate(-90 16 ${middle})`,
+    class: 'axis', x: 14, y: middle, 'text-anchor': 'middle', transform: `rotate(-90 14 ${middle})`,
   }, `PSF flux (${unit})`));
   for (const p of shown.filter((q) => !hidden.has(q.band))) {
     const colour = colourOf(p.band, bands);

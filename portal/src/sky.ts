@@ -7,7 +7,7 @@ import { type Exposure, type Table, imageUrl, index } from './api';
 import { byId, message } from './dom';
 
 interface AladinView {
-  displayFITS(url: string, options: object, success: (ra: number, dec: number, fov: number) => void, error: (e: unknown) => void): unknown;
+  setBaseImageLayer(image: unknown): void;
   gotoRaDec(ra: number, dec: number): void;
   setFoV(fov: number): void;
   addCatalog(catalog: AladinCatalog): void;
@@ -21,6 +21,7 @@ interface AladinCatalog {
 interface AladinLibrary {
   init: Promise<void>;
   aladin(selector: string, options: object): AladinView;
+  image(url: string, options: object): unknown;
   catalog(options: object): AladinCatalog;
   source(ra: number, dec: number, data: object): unknown;
 }
@@ -28,16 +29,10 @@ interface AladinLibrary {
 let library: Promise<AladinLibrary> | null = null;
 
 function load(): Promise<AladinLibrary> {
-  library ??= new Promise((resolve, reject) => {
-    const script = document.createElement('script');
-    script.src = new URL('./vendor/aladin-lite/aladin.js', document.baseURI).href;
-    script.onload = () => {
-      const found = (window as unknown as { A?: AladinLibrary }).A;
-      if (found) resolve(found.init.then(() => found));
-      else reject(new Error('Aladin Lite did not start'));
-    };
-    script.onerror = () => reject(new Error('Aladin Lite could not be loaded'));
-    document.head.append(script);
+  const url = new URL('./vendor/aladin-lite/aladin.js', document.baseURI).href;
+  library ??= import(/* @vite-ignore */ url).then(async (module: { default: AladinLibrary }) => {
+    await module.default.init;
+    return module.default;
   });
   return library;
 }
@@ -56,7 +51,7 @@ export class Sky {
         throw new Error('this browser offers no WebGL 2');
       }
       const A = await load();
-      const view = this.view ?? this.start(A, exposure);
+      const view = this.view ?? this.start(A);
       view.removeOverlays?.();
       const done = (ra: number, dec: number, fov: number) => {
         view.gotoRaDec(ra, dec);
@@ -64,17 +59,23 @@ export class Sky {
         this.say('');
       };
       const failed = (e: unknown) => this.say(`Aladin cannot show this image: ${message(e)}.`);
-      view.displayFITS(imageUrl(exposure, 'fits'), { stretch: 'asinh' }, done, failed);
+      view.setBaseImageLayer(A.image(imageUrl(exposure, 'fits'), {
+        name: exposure.name || `visit ${exposure.visit}`,
+        imgFormat: 'fits',
+        stretch: 'asinh',
+        successCallback: done,
+        errorCallback: failed,
+      }));
       this.overlay(A, view, sources);
     } catch (error) {
       this.say(`The sky view is not available: ${message(error)}. The Frame tab shows the image.`);
     }
   }
 
-  private start(A: AladinLibrary, exposure: Exposure): AladinView {
+  private start(A: AladinLibrary): AladinView {
     const view = A.aladin('#aladin', {
       // No survey behind the image: nothing is asked of the net.
-      survey: null,
+      survey: [],
       cooFrame: 'ICRSd',
       fov: 0.5,
       showReticle: false,
@@ -83,7 +84,6 @@ export class Sky {
       showGotoControl: false,
       showShareControl: false,
       log: false,
-      target: exposure.name && '0 0',
     });
     view.on('objectClicked', (object) => {
       if (object?.data?.id) this.onSelect(object.data.id);

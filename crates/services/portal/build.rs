@@ -10,7 +10,8 @@ fn main() {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../portal/dist");
     println!("cargo::rerun-if-changed={}", dist.display());
     let index = dist.join("index.html");
-    if !index.exists() && fs::create_dir_all(&dist).and_then(|()| fs::write(&index, PLACEHOLDER)).is_err()
+    if !index.exists()
+        && fs::create_dir_all(&dist).and_then(|()| fs::write(&index, PLACEHOLDER)).is_err()
     {
         println!("cargo::warning=cannot write {}", index.display());
     }

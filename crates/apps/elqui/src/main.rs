@@ -1,5 +1,7 @@
 //! The one binary. Verbs parse their words, open the doors, call the rooms and report.
 
+mod calib;
+mod catalog;
 mod clock;
 mod demo;
 mod error;
@@ -32,6 +34,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Process(process::Args),
+    Calib(calib::Args),
     Lightcurve(lightcurve::Args),
     Simulate(simulate::Args),
     Query(query::Args),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     }
     let outcome = match cli.verb {
         Verb::Process(args) => process::run(&args),
+        Verb::Calib(args) => calib::run(&args),
         Verb::Lightcurve(args) => lightcurve::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Query(args) => query::run(&args),

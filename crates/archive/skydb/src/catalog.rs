@@ -74,9 +74,9 @@ fn parquet_below(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, SkyDbError
 
 fn is_parquet(path: &Path) -> bool {
     path.is_file()
-        && path.extension().is_some_and(|e| {
-            ["parquet", "pq", "parq"].iter().any(|k| e.eq_ignore_ascii_case(k))
-        })
+        && path
+            .extension()
+            .is_some_and(|e| ["parquet", "pq", "parq"].iter().any(|k| e.eq_ignore_ascii_case(k)))
 }
 
 /// The table that a file or folder belongs to.

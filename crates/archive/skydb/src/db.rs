@@ -241,10 +241,8 @@ async fn run(
     statement: Statement,
     rows_max: usize,
 ) -> Result<QueryResult, DataFusionError> {
-    let plan = context
-        .state()
-        .statement_to_plan(DfStatement::Statement(Box::new(statement)))
-        .await?;
+    let plan =
+        context.state().statement_to_plan(DfStatement::Statement(Box::new(statement))).await?;
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -311,10 +309,16 @@ async fn open_table(
                 .unwrap_or_default();
             if metadata.is_empty() {
                 if let Some(known) = felis::column(name, f.name()) {
-                    let facts =
-                        [("unit", known.unit), ("ucd", known.ucd), ("description", known.description)];
-                    metadata =
-                        facts.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.to_string(), v)).collect();
+                    let facts = [
+                        ("unit", known.unit),
+                        ("ucd", known.ucd),
+                        ("description", known.description),
+                    ];
+                    metadata = facts
+                        .into_iter()
+                        .filter(|(_, v)| !v.is_empty())
+                        .map(|(k, v)| (k.to_string(), v))
+                        .collect();
                 }
             }
             f.as_ref().clone().with_metadata(metadata)

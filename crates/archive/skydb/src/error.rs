@@ -12,7 +12,9 @@ pub enum SkyDbError {
     Unknown { position: Option<(u64, u64)>, reason: String },
     #[error("the database only reads: {word} is refused; ask with SELECT")]
     ReadOnly { word: String },
-    #[error("the query took longer than {time_max_s} s and was stopped; ask for less, or raise the limit")]
+    #[error(
+        "the query took longer than {time_max_s} s and was stopped; ask for less, or raise the limit"
+    )]
     Timeout { time_max_s: f64 },
     #[error("the query needs more memory than is allowed: {reason}")]
     Memory { reason: String },

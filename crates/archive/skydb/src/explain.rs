@@ -41,7 +41,9 @@ pub fn explain(error: &DataFusionError, tokens: &[TokenWithSpan], names: &Names)
         DataFusionError::ObjectStore(e) => SkyDbError::Failed { reason: one_line(e) },
         other => {
             let text = one_line(other);
-            SkyDbError::Failed { reason: text.split(" This was likely").next().unwrap_or(&text).into() }
+            SkyDbError::Failed {
+                reason: text.split(" This was likely").next().unwrap_or(&text).into(),
+            }
         }
     }
 }
@@ -92,9 +94,8 @@ fn plan(text: &str, tokens: &[TokenWithSpan], names: &Names) -> SkyDbError {
         };
     }
     if let Some(name) = inside("Invalid function '", "'") {
-        let hint = inside("Did you mean '", "'").map_or(String::new(), |near| {
-            format!("; did you mean `{near}`?")
-        });
+        let hint = inside("Did you mean '", "'")
+            .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         return SkyDbError::Unknown {
             position: position(tokens, &name),
             reason: format!("there is no function `{name}`{hint}"),

@@ -22,8 +22,7 @@ const ZERO_POINT_NJY: f64 = 31.4;
 /// Great-circle distance of two directions, degrees in and out.
 pub fn distance_deg(ra1: f64, dec1: f64, ra2: f64, dec2: f64) -> f64 {
     let sin2 = |x: f64| (x.to_radians() / 2.0).sin().powi(2);
-    let h = sin2(dec2 - dec1)
-        + dec1.to_radians().cos() * dec2.to_radians().cos() * sin2(ra2 - ra1);
+    let h = sin2(dec2 - dec1) + dec1.to_radians().cos() * dec2.to_radians().cos() * sin2(ra2 - ra1);
     2.0 * h.sqrt().min(1.0).asin().to_degrees()
 }
 
@@ -142,7 +141,9 @@ impl ScalarUDFImpl for Distance {
         match given {
             [DataType::Struct(_), DataType::Struct(_)] => Ok(given.to_vec()),
             [_, _, _, _] => Ok(vec![DataType::Float64; 4]),
-            _ => datafusion::common::plan_err!("DISTANCE takes two POINTs, or ra1, dec1, ra2, dec2"),
+            _ => {
+                datafusion::common::plan_err!("DISTANCE takes two POINTs, or ra1, dec1, ra2, dec2")
+            }
         }
     }
 

@@ -26,8 +26,25 @@ const GEOMETRY: &[&str] = &["point", "circle", "contains", "distance"];
 
 /// Names of types, which follow AS in a CAST.
 const TYPES: &[&str] = &[
-    "bigint", "bool", "boolean", "char", "date", "decimal", "double", "float", "int", "integer",
-    "interval", "numeric", "real", "smallint", "string", "text", "time", "timestamp", "tinyint",
+    "bigint",
+    "bool",
+    "boolean",
+    "char",
+    "date",
+    "decimal",
+    "double",
+    "float",
+    "int",
+    "integer",
+    "interval",
+    "numeric",
+    "real",
+    "smallint",
+    "string",
+    "text",
+    "time",
+    "timestamp",
+    "tinyint",
     "varchar",
 ];
 
@@ -135,11 +152,13 @@ pub fn rewrite(input: Vec<TokenWithSpan>, names: &Names) -> Vec<TokenWithSpan> {
 
 /// Whether the word at `k` is a table: after FROM or JOIN, or before a dot.
 fn names_a_table(input: &[TokenWithSpan], k: usize, names: &Names) -> bool {
-    let known = word(&input[k].token)
-        .is_some_and(|w| names.tables.contains_key(&w.value.to_lowercase()));
+    let known =
+        word(&input[k].token).is_some_and(|w| names.tables.contains_key(&w.value.to_lowercase()));
     let before = k.checked_sub(1).and_then(|b| input.get(b));
     known
-        && (is(input.get(k + 1), &Token::Period) || is_word(before, "from") || is_word(before, "join"))
+        && (is(input.get(k + 1), &Token::Period)
+            || is_word(before, "from")
+            || is_word(before, "join"))
 }
 
 /// `SELECT [DISTINCT] TOP n ...` as `SELECT [DISTINCT] ... LIMIT n`.
@@ -220,7 +239,9 @@ mod tests {
     #[test]
     fn capitals_top_and_geometry() {
         assert_eq!(
-            rewritten("select top 5 S.PSFFLUX, psfFlux as Big from Source S -- end\n order by big;"),
+            rewritten(
+                "select top 5 S.PSFFLUX, psfFlux as Big from Source S -- end\n order by big;"
+            ),
             "select S . \"psfFlux\" , \"psfFlux\" as \"Big\" from Source S order by \"Big\" LIMIT 5"
         );
         assert_eq!(
@@ -231,7 +252,13 @@ mod tests {
             rewritten("where 1=CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', 1, 2, 3))"),
             "where 1 = adql_contains ( adql_point ( ra , dec ) , adql_circle ( 1 , 2 , 3 ) )"
         );
-        assert_eq!(rewritten("select contains('ab', 'b'), 'psfflux'"), "select contains ( 'ab' , 'b' ) , 'psfflux'");
-        assert_eq!(rewritten("select \"sourceId\" from \"Source\" )"), "select \"sourceId\" from \"source\" )");
+        assert_eq!(
+            rewritten("select contains('ab', 'b'), 'psfflux'"),
+            "select contains ( 'ab' , 'b' ) , 'psfflux'"
+        );
+        assert_eq!(
+            rewritten("select \"sourceId\" from \"Source\" )"),
+            "select \"sourceId\" from \"source\" )"
+        );
     }
 }

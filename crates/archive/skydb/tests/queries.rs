@@ -69,7 +69,11 @@ fn questions_as_they_are_typed() {
         "SELECT Source.psfFlux FROM Source WHERE Source.sourceId = 7",
     ] {
         let t = db.query(sql).unwrap_or_else(|e| panic!("{sql}: {e}")).table;
-        assert_eq!((t.columns[0].name.as_str(), t.columns[0].unit.as_str()), ("psfFlux", "nJy"), "{sql}");
+        assert_eq!(
+            (t.columns[0].name.as_str(), t.columns[0].unit.as_str()),
+            ("psfFlux", "nJy"),
+            "{sql}"
+        );
         assert_eq!(t.numbers("psfFlux").unwrap(), [1006.0], "{sql}");
     }
     let top = "SELECT TOP 3 sourceId AS Id FROM Source ORDER BY psfFlux DESC";
@@ -78,8 +82,14 @@ fn questions_as_they_are_typed() {
                 JOIN Visit v ON s.visit = v.visit WHERE detect_isPrimary GROUP BY v.band ORDER BY b";
     assert_eq!(numbers(&db, join, "n"), [100.0, 100.0]);
     assert_eq!(numbers(&db, join, "meanFlux"), [1099.0, 1299.0]);
-    assert_eq!(numbers(&db, "SELECT CAST(psfFlux AS DOUBLE) AS D FROM Source LIMIT 1", "D").len(), 1);
-    assert_eq!(numbers(&db, "SELECT count(*) AS n FROM Source WHERE NOT detect_isPrimary", "n"), [200.0]);
+    assert_eq!(
+        numbers(&db, "SELECT CAST(psfFlux AS DOUBLE) AS D FROM Source LIMIT 1", "D").len(),
+        1
+    );
+    assert_eq!(
+        numbers(&db, "SELECT count(*) AS n FROM Source WHERE NOT detect_isPrimary", "n"),
+        [200.0]
+    );
     assert_eq!(db.query("SELECT * FROM Source LIMIT 2").unwrap().table.columns.len(), 7);
 }
 
@@ -156,7 +166,9 @@ fn nothing_is_written() {
         assert!(db.query(&sql).is_err(), "{sql}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), before);
-    assert!(matches!(db.query("delete from Source"), Err(SkyDbError::ReadOnly { word }) if word == "DELETE"));
+    assert!(
+        matches!(db.query("delete from Source"), Err(SkyDbError::ReadOnly { word }) if word == "DELETE")
+    );
 }
 
 #[test]

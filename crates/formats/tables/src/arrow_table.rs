@@ -71,11 +71,7 @@ pub fn to_batch(table: &Table) -> Result<RecordBatch, TableError> {
         .collect();
     let options = RecordBatchOptions::new().with_row_count(Some(table.rows()));
     RecordBatch::try_new_with_options(arrow_schema(table), arrays, &options).map_err(|e| {
-        TableError::Column {
-            table: table.name.clone(),
-            column: String::new(),
-            reason: one_line(e),
-        }
+        TableError::Column { table: table.name.clone(), column: String::new(), reason: one_line(e) }
     })
 }
 
@@ -131,7 +127,10 @@ fn column_data(data_type: &DataType, parts: &[&ArrayRef]) -> Result<ColumnData, 
         }};
     }
     Ok(match value_type {
-        T::Float64 | T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..)
+        T::Float64
+        | T::Decimal32(..)
+        | T::Decimal64(..)
+        | T::Decimal128(..)
         | T::Decimal256(..) => numbers!(T::Float64, F64, Float64Type, f64::NAN),
         T::Float32 | T::Float16 => numbers!(T::Float32, F32, Float32Type, f32::NAN),
         T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 => {

@@ -57,9 +57,9 @@ pub fn parse_csv(bytes: &[u8], name: &str) -> Result<Table, TableError> {
     let mut cells: Vec<Vec<String>> = vec![Vec::new(); names.len()];
     let mut record = csv::ByteRecord::new();
     loop {
-        let more = reader.read_byte_record(&mut record).map_err(|e| {
-            fail(e.position().map_or(0, csv::Position::line), one_line(&e))
-        })?;
+        let more = reader
+            .read_byte_record(&mut record)
+            .map_err(|e| fail(e.position().map_or(0, csv::Position::line), one_line(&e)))?;
         if !more {
             break;
         }
@@ -138,14 +138,11 @@ pub fn csv_bytes(table: &Table) -> Result<Vec<u8>, TableError> {
     let mut writer = csv::WriterBuilder::new().comment(Some(b'#')).from_writer(Vec::new());
     writer.write_record(table.columns.iter().map(|c| &c.name)).map_err(fail)?;
     for row in 0..table.rows() {
-        writer
-            .write_record(table.columns.iter().map(|c| cell(&c.data, row)))
-            .map_err(fail)?;
+        writer.write_record(table.columns.iter().map(|c| cell(&c.data, row))).map_err(fail)?;
     }
-    writer.into_inner().map_err(|e| TableError::NotCsv {
-        path: table.name.clone(),
-        reason: one_line(e.error()),
-    })
+    writer
+        .into_inner()
+        .map_err(|e| TableError::NotCsv { path: table.name.clone(), reason: one_line(e.error()) })
 }
 
 /// Write a CSV file; it appears whole or not at all.

@@ -74,7 +74,8 @@ fn cell(bytes: &mut Bytes, field: &Field) -> Result<Value, String> {
     }
     let mut out: Vec<String> = Vec::with_capacity(n.min(1 << 16));
     for _ in 0..n {
-        let parts = if matches!(field.kind, Kind::FloatComplex | Kind::DoubleComplex) { 2 } else { 1 };
+        let parts =
+            if matches!(field.kind, Kind::FloatComplex | Kind::DoubleComplex) { 2 } else { 1 };
         for _ in 0..parts {
             out.push(match element(&mut part, field.kind)? {
                 Value::Missing => "NaN".into(),

@@ -13,8 +13,8 @@ use std::path::Path;
 /// Read a VOTable file.
 pub fn read_votable(path: &Path) -> Result<Table, VotableError> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path)
-        .map_err(|source| VotableError::Read { path: name.clone(), source })?;
+    let bytes =
+        std::fs::read(path).map_err(|source| VotableError::Read { path: name.clone(), source })?;
     let mut table = parse_votable(&bytes, &name)?;
     if table.name == name {
         table.name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
@@ -249,9 +249,10 @@ impl State<'_> {
             "STREAM" => {
                 if let Inside::Stream { with_nulls } = self.inside {
                     let text: String = self.text.split_whitespace().collect();
-                    let data = base64::engine::general_purpose::STANDARD
-                        .decode(text)
-                        .map_err(|e| self.unsupported(format!("the base64 data are damaged: {e}")))?;
+                    let data =
+                        base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| {
+                            self.unsupported(format!("the base64 data are damaged: {e}"))
+                        })?;
                     let result = read_rows(&data, &mut self.fields, with_nulls);
                     result.map_err(|(row, field, why)| self.value_error(row, &field, why))?;
                     self.inside = Inside::Nothing;

@@ -38,12 +38,15 @@ const TAIL: &str = "</DATA></TABLE></RESOURCE></VOTABLE>";
 
 #[test]
 fn foreign_documents_are_read() {
-    let text = format!("{HEAD}<TABLEDATA><TR><TD>-99</TD><TD>1 2</TD></TR><TR><TD/><TD/></TR></TABLEDATA>{TAIL}");
+    let text = format!(
+        "{HEAD}<TABLEDATA><TR><TD>-99</TD><TD>1 2</TD></TR><TR><TD/><TD/></TR></TABLEDATA>{TAIL}"
+    );
     let t = parse_votable(text.as_bytes(), "t").unwrap();
     assert_eq!(t.columns[0].data, ColumnData::I32(vec![0, 0]));
     assert_eq!(t.columns[1].data, ColumnData::Str(vec!["1 2".into(), String::new()]));
     // BINARY: 7, then 1.0 and 2.0.
-    let text = format!("{HEAD}<BINARY><STREAM encoding='base64'>AAAABz+AAABAAAAA</STREAM></BINARY>{TAIL}");
+    let text =
+        format!("{HEAD}<BINARY><STREAM encoding='base64'>AAAABz+AAABAAAAA</STREAM></BINARY>{TAIL}");
     let t = parse_votable(text.as_bytes(), "t").unwrap();
     assert_eq!(t.columns[0].data, ColumnData::I32(vec![7]));
     assert_eq!(t.columns[1].data, ColumnData::Str(vec!["1 2".into()]));
@@ -59,10 +62,14 @@ fn what_is_wrong_is_said_in_one_line() {
     assert_eq!(row("<TD>x</TD>"), "`x.vot`, row 1, field `a`: `x` is not a whole number");
     assert!(row("<TD>1</TD>").contains("1 cells for 2 fields"));
     assert!(row("<TD>1</TD><TD/><TD/>").contains("more cells than the 2 fields"));
-    let stream = |s: &str| say(&format!("{HEAD}<BINARY><STREAM encoding='base64'>{s}</STREAM></BINARY>{TAIL}"));
+    let stream = |s: &str| {
+        say(&format!("{HEAD}<BINARY><STREAM encoding='base64'>{s}</STREAM></BINARY>{TAIL}"))
+    };
     assert!(stream("AAAA").contains("end early"));
     assert!(stream("!!!").contains("base64"));
-    assert!(say("<VOTABLE><TABLE><FIELD name='b' datatype='bit'/></TABLE></VOTABLE>").contains("`bit`"));
+    assert!(
+        say("<VOTABLE><TABLE><FIELD name='b' datatype='bit'/></TABLE></VOTABLE>").contains("`bit`")
+    );
 }
 
 #[test]

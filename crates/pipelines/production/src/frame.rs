@@ -66,7 +66,7 @@ pub fn process_frame(
 
     let found = detect::find_sources(&mut exposure, config, is_raw, timing, &mut warnings)?;
     let psf = exposure.psf.clone().unwrap_or_else(|| elqui_psf::gaussian(3.0));
-    let parents = timing.step("deblending", || split(&exposure, &found.footprints, &psf, config));
+    let parents = timing.step("deblending", || split(&exposure, found.footprints.clone(), &psf, config));
     let mut sources =
         timing.step("measurement", || measurement::measure(&exposure, &parents, &config.measurement));
     drop(parents);

@@ -69,8 +69,17 @@ async fn summary(State(state): State<PortalState>) -> Answer {
     let mut visits = Value::Array(Vec::new());
     let mut bands = Vec::new();
     if let Some(visit) = catalog::table(&facts, "Visit") {
-        let wanted = ["visit", "band", "physical_filter", "ra", "dec", "expMidptMJD", "expTime",
-            "airmass", "instrument"];
+        let wanted = [
+            "visit",
+            "band",
+            "physical_filter",
+            "ra",
+            "dec",
+            "expMidptMJD",
+            "expTime",
+            "airmass",
+            "instrument",
+        ];
         let list = catalog::columns(visit, &wanted);
         if !list.is_empty() {
             let sql = format!("SELECT {} FROM Visit ORDER BY {}", list.join(", "), list[0]);
@@ -127,8 +136,11 @@ async fn image(
         _ => return Err(unknown()),
     };
     let bytes = blocking(move || {
-        let read =
-            if fits { state.images.fits(visit, detector) } else { state.images.png(visit, detector) };
+        let read = if fits {
+            state.images.fits(visit, detector)
+        } else {
+            state.images.png(visit, detector)
+        };
         read.map_err(|e| WebError::NotFound { what: e.to_string() })
     });
     let headers: [(HeaderName, &str); 2] =

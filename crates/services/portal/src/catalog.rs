@@ -41,8 +41,18 @@ pub async fn sources(
 ) -> Result<Table, WebError> {
     let facts = engine.tables();
     let source = need(&facts, "Source")?;
-    let wanted = ["sourceId", "objectId", "x", "y", "ra", "dec", "psfFlux", "psfFluxErr",
-        "extendedness", "detect_isPrimary"];
+    let wanted = [
+        "sourceId",
+        "objectId",
+        "x",
+        "y",
+        "ra",
+        "dec",
+        "psfFlux",
+        "psfFluxErr",
+        "extendedness",
+        "detect_isPrimary",
+    ];
     let list = columns(source, &wanted).join(", ");
     let primary = if has(source, "detect_isPrimary") { " AND detect_isPrimary" } else { "" };
     let sql = format!(

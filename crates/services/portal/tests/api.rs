@@ -14,7 +14,12 @@ async fn start() -> std::net::SocketAddr {
     address
 }
 
-async fn ask(address: std::net::SocketAddr, method: &str, path: &str, body: &str) -> (u16, Vec<u8>) {
+async fn ask(
+    address: std::net::SocketAddr,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (u16, Vec<u8>) {
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

@@ -128,8 +128,7 @@ impl Schema {
     /// Read Felis YAML; tables and columns must have names of their own.
     pub fn parse(yaml: &str) -> Result<Self, SchemaError> {
         let definition = |reason: String| SchemaError::Definition { reason };
-        let schema: Self =
-            serde_yaml_ng::from_str(yaml).map_err(|e| definition(e.to_string()))?;
+        let schema: Self = serde_yaml_ng::from_str(yaml).map_err(|e| definition(e.to_string()))?;
         let mut tables = HashSet::new();
         for table in &schema.tables {
             if !tables.insert(table.name.to_lowercase()) {
@@ -217,7 +216,17 @@ mod tests {
 
     /// Units that the schema may use; each is VOUnit 1.1 (known unit, or a product or power of them).
     const UNITS: &[&str] = &[
-        "", "adu", "arcsec", "arcsec/pixel", "d", "deg", "mag", "mas", "nJy", "pixel", "pixel**2",
+        "",
+        "adu",
+        "arcsec",
+        "arcsec/pixel",
+        "d",
+        "deg",
+        "mag",
+        "mas",
+        "nJy",
+        "pixel",
+        "pixel**2",
         "s",
     ];
 
@@ -261,7 +270,12 @@ mod tests {
             "table `T` has two columns named `A`"
         );
         assert!(Schema::parse("name: [").is_err());
-        assert!(Schema::parse("name: s\ntables:\n- name: T\n  columns:\n  - {name: a, datatype: blob}\n").is_err());
+        assert!(
+            Schema::parse(
+                "name: s\ntables:\n- name: T\n  columns:\n  - {name: a, datatype: blob}\n"
+            )
+            .is_err()
+        );
         let key = "name: s\ntables:\n- name: T\n  primaryKey: '#T.b'\n  columns:\n  - {name: a, datatype: int}\n";
         assert!(Schema::parse(key).unwrap_err().to_string().contains("`b`"));
     }

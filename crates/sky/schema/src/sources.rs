@@ -5,16 +5,23 @@
 //! of the first pixel. A failed measurement is NaN with its flag set.
 
 use crate::column::{Column, ColumnData};
-use crate::table::Table;
+use crate::table::{SchemaError, Table};
 
 /// How a Rust type becomes a column.
 trait Cell: Clone + Default {
     fn column(values: &[Self]) -> ColumnData;
+    fn values(data: &ColumnData) -> Vec<Self>;
     const MISSING: Self;
 }
 impl Cell for f64 {
     fn column(values: &[Self]) -> ColumnData {
         ColumnData::F64(values.to_vec())
+    }
+    fn values(data: &ColumnData) -> Vec<Self> {
+        match data {
+            ColumnData::F64(v) => v.clone(),
+            other => (0..other.len()).map(|r| other.number(r).unwrap_or(f64::NAN)).collect(),
+        }
     }
     const MISSING: Self = f64::NAN;
 }
@@ -22,11 +29,23 @@ impl Cell for f32 {
     fn column(values: &[Self]) -> ColumnData {
         ColumnData::F32(values.to_vec())
     }
+    fn values(data: &ColumnData) -> Vec<Self> {
+        match data {
+            ColumnData::F32(v) => v.clone(),
+            other => (0..other.len()).map(|r| other.number(r).unwrap_or(f64::NAN) as f32).collect(),
+        }
+    }
     const MISSING: Self = f32::NAN;
 }
 impl Cell for i64 {
     fn column(values: &[Self]) -> ColumnData {
         ColumnData::I64(values.to_vec())
+    }
+    fn values(data: &ColumnData) -> Vec<Self> {
+        match data {
+            ColumnData::I64(v) => v.clone(),
+            other => (0..other.len()).map(|r| other.number(r).unwrap_or(0.0) as i64).collect(),
+        }
     }
     const MISSING: Self = 0;
 }
@@ -34,11 +53,23 @@ impl Cell for i32 {
     fn column(values: &[Self]) -> ColumnData {
         ColumnData::I32(values.to_vec())
     }
+    fn values(data: &ColumnData) -> Vec<Self> {
+        match data {
+            ColumnData::I32(v) => v.clone(),
+            other => (0..other.len()).map(|r| other.number(r).unwrap_or(0.0) as i32).collect(),
+        }
+    }
     const MISSING: Self = 0;
 }
 impl Cell for bool {
     fn column(values: &[Self]) -> ColumnData {
         ColumnData::Bool(values.to_vec())
+    }
+    fn values(data: &ColumnData) -> Vec<Self> {
+        match data {
+            ColumnData::Bool(v) => v.clone(),
+            other => (0..other.len()).map(|r| other.number(r).unwrap_or(0.0) != 0.0).collect(),
+        }
     }
     const MISSING: Self = false;
 }
@@ -72,6 +103,22 @@ macro_rules! source_table {
                     flux_unit: self.flux_unit.clone(),
                     $($field: rows.iter().map(|&r| self.$field[r]).collect(),)*
                 }
+            }
+
+            /// From a table that has these columns (any that are missing stay NaN, 0 or false); `x`,
+            /// `y`, `ra` and `dec` must be there.
+            pub fn from_table(table: &Table) -> Result<Self, SchemaError> {
+                for name in ["x", "y", "ra", "dec"] {
+                    table.numbers(name)?;
+                }
+                let mut out = Self::with_rows(table.rows());
+                $(if let Some(column) = table.column($name) {
+                    out.$field = <$ty as Cell>::values(&column.data);
+                })*
+                if let Some(column) = table.column("psfFlux") {
+                    out.flux_unit.clone_from(&column.unit);
+                }
+                Ok(out)
             }
 
             /// As a table of named columns, described by the schema; fluxes carry `flux_unit`.
@@ -216,6 +263,19 @@ mod tests {
         let bare: Vec<_> =
             table.columns.iter().filter(|c| c.description.is_empty()).map(|c| &c.name).collect();
         assert!(bare.is_empty(), "columns that the schema does not describe: {bare:?}");
+    }
+
+    #[test]
+    fn a_table_reads_back() {
+        let mut t = SourceTable::with_rows(2);
+        t.x = vec![1.0, 2.0];
+        t.psf_flux = vec![5.0, 6.0];
+        t.detect_is_primary = vec![true, false];
+        let back = SourceTable::from_table(&t.to_table()).unwrap();
+        assert_eq!((&back.x, &back.psf_flux), (&t.x, &t.psf_flux));
+        assert_eq!(back.detect_is_primary, t.detect_is_primary);
+        assert_eq!(back.flux_unit, "adu");
+        assert!(SourceTable::from_table(&Table::new("none")).is_err());
     }
 
     #[test]

@@ -55,9 +55,9 @@ def read_seconds(path):
 
     best = np.inf
     for _ in range(7):
-        start = time.process_time()
+        start = time.perf_counter()
         fitsio.read(str(path))
-        best = min(best, time.process_time() - start)
+        best = min(best, time.perf_counter() - start)
     return best
 
 
@@ -110,8 +110,8 @@ def main():
             ("sep, background, extract, five apertures", f"{best['sep'][0]:.2f} CPU s", f"{n_sep} objects", ""),
             ("`elqui process --refcat`, whole", f"{elqui_cpu:.2f} CPU s = {elqui_cpu / sex_cpu:.2f} x source-extractor", f"{summary['nSources']} sources", "<= 2 x"),
             ("its peak memory", f"{peak / 2**30:.2f} GiB", "", "< 1.2 GiB"),
-            ("FITS f32 read, cfitsio", f"{min(theirs):.4f} CPU s", "", ""),
-            ("FITS f32 read, elqui", f"{min(ours):.4f} CPU s = {read_ratio:.2f} x cfitsio", "", "<= 1.5 x"),
+            ("FITS f32 read, cfitsio", f"{min(theirs):.4f} s", "", ""),
+            ("FITS f32 read, elqui", f"{min(ours):.4f} s = {read_ratio:.2f} x cfitsio", "", "<= 1.5 x"),
         ]
         lines = ["| what | measured | | bar |", "|---|---|---|---|"]
         lines += ["| " + " | ".join(r) + " |" for r in rows]

@@ -6,7 +6,7 @@ use elqui_association::{
     AssociationConfig, Objects, VisitSources, associate, forced_source_table, object_table,
 };
 use elqui_production::FrameSummary;
-use elqui_schema::{Column, ColumnData, SourceTable, Table, describe};
+use elqui_schema::{Column, ColumnData, SourceTable, Table, felis::describe};
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -67,6 +67,9 @@ pub struct CorrectedOptions {
     /// Saturation level, adu (default: the header's SATURATE).
     #[arg(long, value_name = "ADU")]
     pub saturation: Option<f64>,
+    /// Read the files although their checksums are wrong.
+    #[arg(long)]
+    pub ignore_checksums: bool,
     /// Mask image: any non-zero pixel is bad (or named planes, when it has MP_ cards).
     #[arg(long, value_name = "FILE[EXT]")]
     pub mask: Option<String>,
@@ -87,6 +90,8 @@ pub fn open(
     let read = || -> Result<Vec<DetectorInput>, String> {
         let file = FitsFile::open(&spec.path).map_err(|e| e.to_string())?;
         let instrument = choose(&file, named)?;
+        let file =
+            file.ignore_checksums(options.ignore_checksums || instrument.has_stale_checksums());
         if instrument.is_corrected() {
             let input = corrected(&file, spec, &instrument, options)?;
             return Ok(vec![DetectorInput {

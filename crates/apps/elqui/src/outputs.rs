@@ -5,10 +5,12 @@
 
 use crate::clock;
 use crate::error::CliError;
-use crate::plot;
 use elqui_codec::atomic_write_bytes;
+use elqui_image::{Header, Image};
 use elqui_pipeline::Timing;
+use elqui_portal::ImageFacts;
 use elqui_production::{FrameSummary, ProcessOutput};
+use elqui_wcs::Wcs;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +48,7 @@ pub fn write_frame(
     let mut work = || -> Result<(), CliError> {
         let exposure = path("exposure.fits");
         timing.step("write", || {
-            elqui_fits::write_exposure(&exposure, &result.exposure, options.compress)
+            elqui_fits::write_exposure_with(&exposure, &result.exposure, options.compress)
                 .map_err(|e| CliError::on(&exposure, e))
         })?;
         written.push(exposure);
@@ -58,14 +60,7 @@ pub fn write_frame(
         })?;
         written.push(sources);
         if options.preview {
-            let preview = path("preview.png");
-            timing.step("preview", || {
-                let noise = result.summary.sky_noise;
-                let png = plot::preview_png(&result.exposure.image, noise, PREVIEW_SIDE)
-                    .map_err(|e| CliError::on(&preview, e))?;
-                put(&preview, &png)
-            })?;
-            written.push(preview);
+            timing.step("preview", || write_preview(out, stem, result, &mut written))?;
         }
         let summary = path("summary.json");
         put_json(&summary, &result.summary)?;
@@ -87,6 +82,61 @@ pub fn write_frame(
         steps: &timing.steps,
     };
     put_json(&path("timing.json"), &file)
+}
+
+/// A quick look (PNG), a binned FITS image with a WCS for sky viewers, and what they show.
+fn write_preview(
+    out: &Path,
+    stem: &str,
+    result: &ProcessOutput,
+    written: &mut Vec<PathBuf>,
+) -> Result<(), CliError> {
+    let exposure = &result.exposure;
+    let picture = elqui_render::preview(&exposure.image, PREVIEW_SIDE);
+    let binning = picture.binning;
+    let binned = elqui_render::binned(&exposure.image, binning);
+    let names =
+        ["preview.png", "preview.fits", "preview.json"].map(|suffix| format!("{stem}.{suffix}"));
+    let png = picture.png();
+    put(&out.join(&names[0]), &png)?;
+    written.push(out.join(&names[0]));
+    let mut header = Header::default();
+    let wcs = exposure.wcs.as_ref().map(|w| binned_wcs(w, &binned, binning));
+    if let Some(wcs) = &wcs {
+        elqui_fits::add_wcs(&mut header, wcs);
+        let path = out.join(&names[1]);
+        elqui_fits::write_image(&path, &binned, &header).map_err(|e| CliError::on(&path, e))?;
+        written.push(path);
+    }
+    let facts = ImageFacts {
+        visit: exposure.info.visit as i64,
+        detector: exposure.info.detector as i32,
+        band: exposure.info.band.clone(),
+        name: stem.to_string(),
+        mid_mjd_tai: exposure.info.mid_mjd_tai.0,
+        width: exposure.width() as u32,
+        height: exposure.height() as u32,
+        preview_width: binned.width() as u32,
+        preview_height: binned.height() as u32,
+        binning: binning as u32,
+        png: names[0].clone(),
+        fits: if wcs.is_some() { names[1].clone() } else { String::new() },
+    };
+    let path = out.join(&names[2]);
+    put_json(&path, &facts)?;
+    written.push(path);
+    Ok(())
+}
+
+/// The linear part of a WCS about the middle of the image, for its binned copy.
+fn binned_wcs(wcs: &Wcs, binned: &Image<f32>, binning: usize) -> Wcs {
+    let b = binning as f64;
+    let middle = |n: usize| 0.5 * (n as f64 - 1.0);
+    let (bx, by) = (middle(binned.width()), middle(binned.height()));
+    let (x, y) = (b * bx + 0.5 * (b - 1.0), b * by + 0.5 * (b - 1.0));
+    let (ra, dec) = wcs.pixel_to_sky(x, y);
+    let cd = wcs.jacobian(x, y).map(|row| row.map(|v| v * b / 3600.0));
+    Wcs::tan([ra, dec], [bx, by], cd)
 }
 
 fn describe_run(table: &mut elqui_schema::Table, summary: &FrameSummary) {

@@ -1,6 +1,5 @@
-//! Plots for reports: light curves and residuals as SVG, previews of images as PNG.
+//! Plots for reports: light curves and residuals as SVG.
 
-use elqui_image::Image;
 use plotters::prelude::*;
 use std::ops::Range;
 
@@ -77,46 +76,12 @@ fn range(series: &[Series], pick: impl Fn(&Series) -> &Vec<f64>, margin: f64) ->
     low - pad..high + pad
 }
 
-/// A grey PNG of a sky-subtracted image, at most `side` pixels wide or high, north of the array up
-/// (row 0 at the bottom). An asinh stretch from -2 to about 300 times the noise.
-pub fn preview_png(image: &Image<f32>, noise: f64, side: usize) -> Result<Vec<u8>, String> {
-    let step = image.width().max(image.height()).div_ceil(side.max(1)).max(1);
-    let (width, height) = (image.width() / step, image.height() / step);
-    let noise = if noise > 0.0 { noise } else { 1.0 };
-    let top = (300.0f64 / 2.0).asinh();
-    let mut grey = Vec::with_capacity(width * height);
-    for j in (0..height).rev() {
-        for i in 0..width {
-            let (mut sum, mut count) = (0.0f64, 0.0f64);
-            for y in j * step..(j + 1) * step {
-                for &v in &image.row(y)[i * step..(i + 1) * step] {
-                    if v.is_finite() {
-                        sum += f64::from(v);
-                        count += 1.0;
-                    }
-                }
-            }
-            let snr = if count > 0.0 { sum / count / noise } else { -2.0 };
-            let level = ((snr + 1.0) / 2.0).asinh() / top;
-            grey.push((255.0 * level.clamp(0.0, 1.0)) as u8);
-        }
-    }
-    let mut out = Vec::new();
-    let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header().map_err(|e| e.to_string())?;
-    writer.write_image_data(&grey).map_err(|e| e.to_string())?;
-    writer.finish().map_err(|e| e.to_string())?;
-    Ok(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn plots_and_previews_are_made_of_anything() {
+    fn plots_are_made_of_anything() {
         let nothing = points_svg("t", "x", "y", &[]).unwrap();
         assert!(nothing.starts_with("<svg"));
         let nan = Series {
@@ -126,7 +91,5 @@ mod tests {
             y_err: vec![1.0, 0.1],
         };
         assert!(points_svg("t", "x", "y", &[nan]).unwrap().contains("</svg>"));
-        let image = Image::filled(100, 50, f32::NAN);
-        assert!(preview_png(&image, f64::NAN, 32).unwrap().starts_with(b"\x89PNG"));
     }
 }

@@ -4,6 +4,7 @@ use crate::error::CliError;
 use crate::outputs;
 use elqui_schema::{ColumnData, Table};
 use elqui_skydb::{QueryLimits, SkyDb};
+use elqui_votable::Encoding;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -49,14 +50,14 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     }
     let db = SkyDb::open(&folders(&args.catalogs)?).map_err(CliError::work)?;
     let limits = QueryLimits { rows_max: args.max_rows, time_max_s: args.timeout };
-    let answer = db.query(&args.sql, &limits).map_err(CliError::work)?;
+    let answer = db.query_with(&args.sql, limits).map_err(CliError::work)?;
     if answer.truncated {
         eprintln!("elqui: the answer is cut at {} rows (--max-rows)", args.max_rows);
     }
     let bytes = match args.format {
         Format::Table => text_table(&answer.table, args.out.is_none()).into_bytes(),
         Format::Csv => elqui_tables::csv_bytes(&answer.table).map_err(CliError::work)?,
-        Format::Votable => elqui_votable::votable_bytes(&answer.table).map_err(CliError::work)?,
+        Format::Votable => elqui_votable::votable_bytes(&answer.table, Encoding::TableData),
         Format::Parquet => elqui_tables::parquet_bytes(&answer.table).map_err(CliError::work)?,
     };
     match &args.out {

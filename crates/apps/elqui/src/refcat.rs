@@ -25,9 +25,7 @@ pub fn read_any_table(path: &Path) -> Result<Table, CliError> {
         return file.read_table(hdu).map_err(|e| CliError::on(path, e));
     }
     if [".vot", ".xml", ".votable"].iter().any(|e| bare.ends_with(e)) {
-        let bytes = std::fs::read(path)
-            .map_err(|e| CliError::on(path, format!("cannot be read: {e}")))?;
-        return elqui_votable::read_votable(&bytes).map_err(|e| CliError::on(path, e));
+        return elqui_votable::read_votable(path).map_err(|e| CliError::on(path, e));
     }
     elqui_tables::read_table_file(path).map_err(|e| CliError::on(path, e))
 }

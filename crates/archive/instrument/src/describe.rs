@@ -19,6 +19,9 @@ pub struct Description {
     /// HDU of a corrected camera's image; the first image when absent.
     #[serde(default)]
     pub image_hdu: Option<usize>,
+    /// This observatory's checksum cards are not kept up to date: they are not verified.
+    #[serde(default)]
+    pub stale_checksums: bool,
     #[serde(default)]
     pub pixel_scale_arcsec: Option<Number>,
     #[serde(default)]

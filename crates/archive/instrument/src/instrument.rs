@@ -89,6 +89,11 @@ impl Instrument {
         self.description.image_hdu
     }
 
+    /// Whether this observatory's checksums are known not to be kept up to date.
+    pub fn has_stale_checksums(&self) -> bool {
+        self.description.stale_checksums
+    }
+
     pub fn parity(&self) -> Parity {
         self.description.pixel_parity
     }

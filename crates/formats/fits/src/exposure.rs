@@ -16,7 +16,7 @@ use crate::file::FitsFile;
 use crate::write::{Writer, is_structural, save_bytes};
 use elqui_base::MjdTai;
 use elqui_codec::{CodecError, Formatter};
-use elqui_image::{Exposure, Header, Value, VisitInfo};
+use elqui_image::{Exposure, Header, MaskPlane, Value, VisitInfo};
 use elqui_wcs::{CardValue, Wcs};
 use std::path::Path;
 
@@ -25,8 +25,14 @@ const OWN: &str = "ELQUI ";
 /// Version of this layout.
 const LAYOUT: i64 = 1;
 
-/// The bytes of an exposure's file.
+/// The bytes of an exposure's file, uncompressed.
 pub fn exposure_to_bytes(exposure: &Exposure) -> Result<Vec<u8>> {
+    exposure_to_bytes_with(exposure, false)
+}
+
+/// The bytes of an exposure's file. With `rice`, IMAGE and VARIANCE are quantised (to a quarter of
+/// their noise) and all three planes are tile-compressed.
+pub fn exposure_to_bytes_with(exposure: &Exposure, rice: bool) -> Result<Vec<u8>> {
     let pixels = exposure.width() * exposure.height();
     let mut writer = Writer::with_capacity(12 * pixels + (1 << 20));
     writer.header(&primary_header(exposure));
@@ -39,9 +45,19 @@ pub fn exposure_to_bytes(exposure: &Exposure) -> Result<Vec<u8>> {
         header.set("BUNIT", Value::Str(unit.into()), "unit of the pixels");
         header
     };
-    writer.image("IMAGE", &exposure.image, &with_unit("adu"));
-    writer.mask("MASK", &exposure.mask, &plane);
-    writer.image("VARIANCE", &exposure.variance, &with_unit("adu2"));
+    if rice {
+        writer.image_rice("IMAGE", &exposure.image, &with_unit("adu"))?;
+        let mut planes = plane.clone();
+        for p in MaskPlane::ALL {
+            planes.set(&format!("MP_{}", p.name()), Value::Int(i64::from(p.bit().ilog2())), "");
+        }
+        writer.image_rice_i32("MASK", &exposure.mask.map(|v| v as i32), &planes)?;
+        writer.image_rice("VARIANCE", &exposure.variance, &with_unit("adu2"))?;
+    } else {
+        writer.image("IMAGE", &exposure.image, &with_unit("adu"));
+        writer.mask("MASK", &exposure.mask, &plane);
+        writer.image("VARIANCE", &exposure.variance, &with_unit("adu2"));
+    }
     if let Some(wcs) = &exposure.wcs {
         parts::write_wcs(&mut writer, wcs)?;
     }
@@ -60,7 +76,12 @@ pub fn exposure_to_bytes(exposure: &Exposure) -> Result<Vec<u8>> {
 
 /// Write an exposure's file, whole or not at all.
 pub fn write_exposure(path: &Path, exposure: &Exposure) -> Result<()> {
-    save_bytes(path, &exposure_to_bytes(exposure)?)
+    write_exposure_with(path, exposure, false)
+}
+
+/// As [`write_exposure`], tile-compressed when `rice`.
+pub fn write_exposure_with(path: &Path, exposure: &Exposure, rice: bool) -> Result<()> {
+    save_bytes(path, &exposure_to_bytes_with(exposure, rice)?)
 }
 
 /// Read an exposure that [`write_exposure`] wrote.

@@ -26,7 +26,7 @@ pub use bintable::VECTOR_MAX;
 pub use error::FitsError;
 pub use exposure::{
     ExposureFormatter, add_wcs, exposure_from, exposure_to_bytes, is_wcs_card, read_exposure,
-    write_exposure,
+    write_exposure, write_exposure_with,
 };
 pub use file::{FitsFile, Hdu};
 pub use name::{Extension, split_extension};

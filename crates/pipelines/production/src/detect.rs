@@ -138,6 +138,7 @@ pub fn find_sources(
             &config.detection,
         )?;
         detection::mark(&mut exposure.mask, &found.footprints, MaskPlane::Detected);
+        detection::mark_edge(&mut exposure.mask, found.edge_pixels);
         Ok::<_, ProcessError>(found)
     })?;
     let (sky_level, sky_noise) = exposure

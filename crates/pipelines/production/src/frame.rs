@@ -8,14 +8,13 @@ use crate::error::ProcessError;
 use crate::summary::FrameSummary;
 use elqui_astrometry::RefStar;
 use elqui_base::{DetectorId, SourceId, VisitId};
-use elqui_deblend::deblend;
+use elqui_deblend::deblend_all;
 use elqui_image::{Exposure, Footprint, MaskPlane, PsfModel, RawFrame};
 use elqui_isr::{CalibSet, CorrectedInput, correct, from_corrected};
 use elqui_measurement::{self as measurement, Parent};
 use elqui_pipeline::Timing;
 use elqui_schema::SourceTable;
 use elqui_wcs::Wcs;
-use rayon::prelude::*;
 
 /// What a frame is made of.
 pub enum FrameInput {
@@ -64,9 +63,9 @@ pub fn process_frame(
     })?;
     exposure.wcs = exposure.wcs.take().or_else(|| header_wcs(&exposure, &mut warnings));
 
-    let found = detect::find_sources(&mut exposure, config, is_raw, timing, &mut warnings)?;
+    let mut found = detect::find_sources(&mut exposure, config, is_raw, timing, &mut warnings)?;
     let psf = exposure.psf.clone().unwrap_or_else(|| elqui_psf::gaussian(3.0));
-    let parents = timing.step("deblending", || split(&exposure, found.footprints.clone(), &psf, config));
+    let parents = timing.step("deblending", || split(&exposure, std::mem::take(&mut found.footprints), &psf, config));
     let mut sources =
         timing.step("measurement", || measurement::measure(&exposure, &parents, &config.measurement));
     drop(parents);
@@ -103,23 +102,19 @@ fn header_wcs(exposure: &Exposure, warnings: &mut Vec<String>) -> Option<Wcs> {
 
 fn split(
     exposure: &Exposure,
-    footprints: &[Footprint],
+    footprints: Vec<Footprint>,
     psf: &PsfModel,
     config: &ProcessConfig,
 ) -> Vec<Parent> {
+    let blends =
+        deblend_all(&exposure.image, &exposure.mask, &footprints, psf, &config.deblend);
     footprints
-        .par_iter()
-        .map(|footprint| {
-            if footprint.peaks.len() < 2 {
-                return Parent { footprint: footprint.clone(), ..Parent::default() };
-            }
-            let blend =
-                deblend(&exposure.image, &exposure.mask, footprint, psf, &config.deblend);
-            Parent {
-                footprint: footprint.clone(),
-                children: blend.children,
-                simplified: blend.simplified,
-            }
+        .into_iter()
+        .zip(blends)
+        .map(|(footprint, blend)| Parent {
+            footprint,
+            children: blend.children,
+            simplified: blend.simplified,
         })
         .collect()
 }
@@ -170,7 +165,7 @@ fn summarise(
     warnings: Vec<String>,
 ) -> FrameSummary {
     let info = &exposure.info;
-    let fwhm = exposure.psf.as_ref().map(|p| p.fwhm_pixels);
+    let fwhm = found.psf_effective_fwhm.or(exposure.psf.as_ref().map(|p| p.fwhm_pixels));
     let (cx, cy) = (0.5 * (exposure.width() as f64 - 1.0), 0.5 * (exposure.height() as f64 - 1.0));
     let center = exposure.wcs.as_ref().map(|w| (w.pixel_to_sky(cx, cy), w.pixel_scale_arcsec(cx, cy)));
     let finite = |v: f64| v.is_finite().then_some(v);

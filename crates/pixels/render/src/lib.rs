@@ -6,4 +6,4 @@ mod png;
 mod preview;
 
 pub use png::grey_png;
-pub use preview::{Preview, preview};
+pub use preview::{Preview, binned, binning, preview};

@@ -25,18 +25,22 @@ impl Preview {
     }
 }
 
-/// Bin and stretch an image.
-pub fn preview(image: &Image<f32>, size_max: usize) -> Preview {
+/// The whole number by which an image is binned to have no side longer than `size_max`.
+pub fn binning(image: &Image<f32>, size_max: usize) -> usize {
+    image.width().max(image.height()).div_ceil(size_max.max(1)).max(1)
+}
+
+/// Means of `step` x `step` pixels, of those that are finite; NaN where none is. Incomplete bins at
+/// the far edges count.
+pub fn binned(image: &Image<f32>, step: usize) -> Image<f32> {
     let (w, h) = (image.width(), image.height());
-    let binning = w.max(h).div_ceil(size_max.max(1)).max(1);
-    let (width, height) = (w.div_ceil(binning), h.div_ceil(binning));
-    let mut means = vec![f32::NAN; width * height];
-    for py in 0..height {
-        for px in 0..width {
+    let (width, height) = (w.div_ceil(step), h.div_ceil(step));
+    let mut out = Image::filled(width, height, f32::NAN);
+    for j in 0..height {
+        for i in 0..width {
             let (mut sum, mut n) = (0.0f64, 0u32);
-            for y in py * binning..((py + 1) * binning).min(h) {
-                for x in px * binning..((px + 1) * binning).min(w) {
-                    let v = image.at(x, y);
+            for y in j * step..((j + 1) * step).min(h) {
+                for &v in &image.row(y)[i * step..((i + 1) * step).min(w)] {
                     if v.is_finite() {
                         sum += f64::from(v);
                         n += 1;
@@ -44,10 +48,19 @@ pub fn preview(image: &Image<f32>, size_max: usize) -> Preview {
                 }
             }
             if n > 0 {
-                means[(height - 1 - py) * width + px] = (sum / f64::from(n)) as f32;
+                out.set(i, j, (sum / f64::from(n)) as f32);
             }
         }
     }
+    out
+}
+
+/// Bin and stretch an image.
+pub fn preview(image: &Image<f32>, size_max: usize) -> Preview {
+    let binning = binning(image, size_max);
+    let small = binned(image, binning);
+    let (width, height) = (small.width(), small.height());
+    let means: Vec<f32> = (0..height).rev().flat_map(|y| small.row(y).iter().copied()).collect();
     let mut sorted: Vec<f32> = means.iter().copied().filter(|v| v.is_finite()).collect();
     sorted.sort_by(f32::total_cmp);
     let quantile = |q: f64| match sorted.len() {

@@ -10,7 +10,7 @@ use elqui_photometry::{Ensemble, EnsembleConfig, Flux, FrameState, ensemble};
 use elqui_schema::{Column, ColumnData, SourceTable, Table};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The light curve of a target over processed frames, relative to comparison stars.
 ///

@@ -13,10 +13,10 @@
 use crate::error::{FitsError, Result};
 use crate::exposure_parts as parts;
 use crate::file::FitsFile;
-use crate::write::{Writer, is_structural, save_bytes};
+use crate::write::{Writer, is_structural, save_bytes, with_mask_planes};
 use elqui_base::MjdTai;
 use elqui_codec::{CodecError, Formatter};
-use elqui_image::{Exposure, Header, MaskPlane, Value, VisitInfo};
+use elqui_image::{Exposure, Header, Value, VisitInfo};
 use elqui_wcs::{CardValue, Wcs};
 use std::path::Path;
 
@@ -47,10 +47,7 @@ pub fn exposure_to_bytes_with(exposure: &Exposure, rice: bool) -> Result<Vec<u8>
     };
     if rice {
         writer.image_rice("IMAGE", &exposure.image, &with_unit("adu"))?;
-        let mut planes = plane.clone();
-        for p in MaskPlane::ALL {
-            planes.set(&format!("MP_{}", p.name()), Value::Int(i64::from(p.bit().ilog2())), "");
-        }
+        let planes = with_mask_planes(&plane);
         writer.image_rice_i32("MASK", &exposure.mask.map(|v| v as i32), &planes)?;
         writer.image_rice("VARIANCE", &exposure.variance, &with_unit("adu2"))?;
     } else {

@@ -12,6 +12,8 @@ use std::path::Path;
 /// A pixel type that FITS stores.
 pub trait Pixel: Copy {
     const BITPIX: i64;
+    /// BZERO: unsigned integers are stored as signed ones less half their range.
+    const OFFSET: i64 = 0;
     fn push(pixels: &[Self], out: &mut Vec<u8>);
 }
 
@@ -34,6 +36,18 @@ macro_rules! pixel {
 }
 pixel!(u8 => 8, i16 => 16, i32 => 32, i64 => 64, f32 => -32, f64 => -64);
 
+impl Pixel for u16 {
+    const BITPIX: i64 = 16;
+    const OFFSET: i64 = 32_768;
+    fn push(pixels: &[Self], out: &mut Vec<u8>) {
+        for part in pixels.chunks(1 << 12) {
+            // Less 32768 is the top bit turned over.
+            let signed: Vec<i16> = part.iter().map(|v| (v ^ 0x8000) as i16).collect();
+            i16::push(&signed, out);
+        }
+    }
+}
+
 /// HDUs one after the other, in memory.
 #[derive(Debug, Default)]
 pub struct Writer {
@@ -55,10 +69,20 @@ impl Writer {
         self.push_hdu(cards, 0, 0, |_| {});
     }
 
+    /// Structural cards of an image of `T`, then the header's own.
+    fn structure_of<T: Pixel>(&mut self, axes: &[usize], header: &Header, name: &str) -> Header {
+        let mut cards = self.structure(T::BITPIX, axes, header, Some(name));
+        if T::OFFSET != 0 {
+            cards.set("BZERO", Value::Int(T::OFFSET), "offset of unsigned integers");
+            cards.set("BSCALE", Value::Int(1), "");
+        }
+        cards
+    }
+
     /// An image with the cards of `header` that do not describe the structure of an HDU.
     pub fn image<T: Pixel>(&mut self, name: &str, image: &Image<T>, header: &Header) {
         let axes = [image.width(), image.height()];
-        let cards = self.structure(T::BITPIX, &axes, header, Some(name));
+        let cards = self.structure_of::<T>(&axes, header, name);
         let len = size_of_val(image.data());
         self.push_hdu(cards, len, 0, |out| T::push(image.data(), out));
     }
@@ -67,7 +91,7 @@ impl Writer {
     pub fn cube<T: Pixel>(&mut self, name: &str, planes: &[Image<T>], header: &Header) {
         let (width, height) = planes.first().map_or((0, 0), |p| (p.width(), p.height()));
         let axes = [width, height, planes.len()];
-        let cards = self.structure(T::BITPIX, &axes, header, Some(name));
+        let cards = self.structure_of::<T>(&axes, header, name);
         let len = width * height * planes.len() * size_of::<T>();
         self.push_hdu(cards, len, 0, |out| planes.iter().for_each(|p| T::push(p.data(), out)));
     }
@@ -225,7 +249,7 @@ pub(crate) fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// The header with the cards that say which bit is which plane.
-fn with_mask_planes(header: &Header) -> Header {
+pub(crate) fn with_mask_planes(header: &Header) -> Header {
     let mut header = header.clone();
     header.cards.retain(|c| !c.key.starts_with("MP_"));
     for plane in MaskPlane::ALL {

@@ -64,11 +64,17 @@ mod tests {
 
     #[test]
     fn one_failure_does_not_stop_the_others() {
-        let out = run_all(&[1, 2, 3, 4, 5], 2, |i| i.to_string(), &(), |&i| match i {
-            2 => Err("two"),
-            4 => panic!("four"),
-            _ => Ok(i * 10),
-        });
+        let out = run_all(
+            &[1, 2, 3, 4, 5],
+            2,
+            |i| i.to_string(),
+            &(),
+            |&i| match i {
+                2 => Err("two"),
+                4 => panic!("four"),
+                _ => Ok(i * 10),
+            },
+        );
         assert!(matches!(out[0], Outcome::Done(10)));
         assert!(matches!(out[1], Outcome::Failed("two")));
         assert!(matches!(&out[3], Outcome::Panicked(text) if text == "four"));

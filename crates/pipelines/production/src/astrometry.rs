@@ -3,7 +3,7 @@
 use crate::config::ProcessConfig;
 use crate::error::ProcessError;
 use crate::frame::Reference;
-use elqui_astrometry::{Detected, SolveHint, solve};
+use elqui_astrometry::{AstrometryError, Detected, Solution, SolveHint, solve};
 use elqui_image::Exposure;
 use elqui_schema::SourceTable;
 
@@ -26,7 +26,7 @@ pub fn fit(
 ) -> Result<Sky, ProcessError> {
     let mut sky = Sky::default();
     if let Some(reference) = reference {
-        match solve_frame(exposure, sources, reference, config) {
+        match solve_frame(exposure, sources, reference, config, warnings) {
             Ok(found) => sky = found,
             Err(reason) if config.astrometry.required => return Err(reason),
             Err(reason) => warnings.push(format!("not solved: {reason}")),
@@ -36,30 +36,80 @@ pub fn fit(
     Ok(sky)
 }
 
+/// With fewer matches than this the saturated stars are asked too: where the reference is as shallow
+/// as the frame is deep, they are most of what both know.
+const FEW_MATCHES: usize = 30;
+/// Error of a saturated star's centroid, pixels.
+const SATURATED_ERROR_PIXELS: f64 = 0.3;
+
 fn solve_frame(
     exposure: &mut Exposure,
     sources: &mut SourceTable,
     reference: Reference<'_>,
     config: &ProcessConfig,
+    warnings: &mut Vec<String>,
 ) -> Result<Sky, ProcessError> {
+    let clean = attempt(exposure, sources, reference, config, false);
+    let enough = clean.as_ref().is_ok_and(|(s, _)| s.matches.len() >= FEW_MATCHES);
+    let (solution, rows) = if enough {
+        clean?
+    } else {
+        match (clean, attempt(exposure, sources, reference, config, true)) {
+            (Ok(a), Ok(b)) => {
+                if b.0.matches.len() > a.0.matches.len() {
+                    b
+                } else {
+                    a
+                }
+            }
+            (Ok(a), Err(_)) => a,
+            (Err(_), Ok(b)) => b,
+            (Err(reason), Err(_)) => return Err(reason.into()),
+        }
+    };
+    warnings.extend(solution.warnings);
+    let matches: Vec<(usize, usize)> =
+        solution.matches.iter().map(|&(d, s)| (rows[d], s)).collect();
+    matches.iter().for_each(|&(r, _)| sources.calib_astrometry_used[r] = true);
+    exposure.wcs = Some(solution.wcs);
+    Ok(Sky { matches, rms_mas: Some(solution.rms_mas) })
+}
+
+/// Solve with the sources that can be trusted, `saturated` ones among them or not; the solution and
+/// the source rows of its detections.
+fn attempt(
+    exposure: &Exposure,
+    sources: &SourceTable,
+    reference: Reference<'_>,
+    config: &ProcessConfig,
+    saturated: bool,
+) -> Result<(Solution, Vec<usize>), AstrometryError> {
     let step = &config.astrometry;
+    let usable = |r: usize| {
+        if sources.pixel_flags_saturated_center[r] {
+            return saturated && sources.x[r].is_finite();
+        }
+        !sources.centroid_flag[r] && sources.psf_flux[r] > step.min_snr * sources.psf_flux_err[r]
+    };
     let rows: Vec<usize> = (0..sources.len())
-        .filter(|&r| {
-            sources.detect_is_primary[r]
-                && !sources.pixel_flags_saturated_center[r]
-                && !sources.pixel_flags_edge[r]
-                && !sources.centroid_flag[r]
-                && sources.psf_flux[r] > step.min_snr * sources.psf_flux_err[r]
-        })
+        .filter(|&r| sources.detect_is_primary[r] && !sources.pixel_flags_edge[r] && usable(r))
         .collect();
     let detected: Vec<Detected> = rows
         .iter()
-        .map(|&r| Detected {
-            x: sources.x[r],
-            y: sources.y[r],
-            flux: sources.psf_flux[r],
-            x_err: f64::from(sources.x_err[r]),
-            y_err: f64::from(sources.y_err[r]),
+        .map(|&r| {
+            let blown = sources.pixel_flags_saturated_center[r];
+            let error = |e: f32| {
+                if blown { SATURATED_ERROR_PIXELS } else { f64::from(e) }
+            };
+            // A saturated star's PSF flux is a fit to its wings; its aperture sums what is there.
+            let flux = if blown { sources.ap12_flux[r] } else { sources.psf_flux[r] };
+            Detected {
+                x: sources.x[r],
+                y: sources.y[r],
+                flux,
+                x_err: error(sources.x_err[r]),
+                y_err: error(sources.y_err[r]),
+            }
         })
         .collect();
     let info = &exposure.info;
@@ -72,19 +122,9 @@ fn solve_frame(
         wcs: exposure.wcs.clone(),
         ..SolveHint::default()
     };
-    let solution = solve(
-        &detected,
-        reference.stars,
-        exposure.width(),
-        exposure.height(),
-        &hint,
-        &step.fit,
-    )?;
-    let matches: Vec<(usize, usize)> =
-        solution.matches.iter().map(|&(d, s)| (rows[d], s)).collect();
-    matches.iter().for_each(|&(r, _)| sources.calib_astrometry_used[r] = true);
-    exposure.wcs = Some(solution.wcs);
-    Ok(Sky { matches, rms_mas: Some(solution.rms_mas) })
+    let (width, height) = (exposure.width(), exposure.height());
+    solve(&detected, reference.stars, width, height, &hint, &step.fit)
+        .map(|solution| (solution, rows))
 }
 
 /// ra, dec and errors of every source from the WCS. The errors are those of the centroid; the

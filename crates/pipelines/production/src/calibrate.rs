@@ -9,6 +9,9 @@ use elqui_measurement as measurement;
 use elqui_photometry as photometry;
 use elqui_schema::SourceTable;
 
+/// Fluxes of models, which are to be total fluxes on the scale of the calibration aperture.
+const CORRECTED: [&str; 2] = ["psfFlux", "kronFlux"];
+
 /// What the zero point rests on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Zero {
@@ -16,7 +19,7 @@ pub struct Zero {
     pub scatter_mag: Option<f64>,
 }
 
-/// Bring all fluxes to the scale of the calibration aperture, as the PSF's stars tell.
+/// Bring PSF and Kron fluxes to the scale of the calibration aperture, as the PSF's stars tell.
 pub fn correct_apertures(
     exposure: &mut Exposure,
     sources: &mut SourceTable,
@@ -26,8 +29,11 @@ pub fn correct_apertures(
     let stars: Vec<usize> = (0..sources.len())
         .filter(|&r| sources.calib_psf_used[r] || sources.calib_psf_reserved[r])
         .collect();
-    match measurement::aperture_corrections(exposure, sources, &stars, &config.aperture_corrections) {
-        Ok(map) => {
+    match measurement::aperture_corrections(exposure, sources, &stars, &config.aperture_corrections)
+    {
+        Ok(mut map) => {
+            // Aperture fluxes stay what they say: the light within that radius.
+            map.0.retain(|name, _| CORRECTED.contains(&name.as_str()));
             measurement::apply_aperture_corrections(sources, &map);
             exposure.ap_corr = map;
         }
@@ -47,7 +53,9 @@ pub fn zero_point(
 ) -> Zero {
     let Some(reference) = reference else { return Zero::default() };
     if !reference.photometric {
-        warnings.push("the reference catalogue has no magnitude for this band: fluxes stay in adu".into());
+        warnings.push(
+            "the reference catalogue has no magnitude for this band: fluxes stay in adu".into(),
+        );
         return Zero::default();
     }
     let pairs: Vec<(usize, usize)> = sky

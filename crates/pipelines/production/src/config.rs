@@ -67,6 +67,12 @@ pub struct AstrometryStep {
 
 impl Default for AstrometryStep {
     fn default() -> Self {
-        Self { min_snr: 10.0, search_radius_deg: 0.5, scale_tolerance: 0.03, required: true, fit: AstrometryConfig::default() }
+        Self {
+            min_snr: 10.0,
+            search_radius_deg: 0.5,
+            scale_tolerance: 0.03,
+            required: true,
+            fit: AstrometryConfig::default(),
+        }
     }
 }

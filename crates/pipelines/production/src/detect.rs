@@ -7,15 +7,18 @@
 use crate::config::ProcessConfig;
 use crate::error::ProcessError;
 use elqui_background as background;
-use elqui_base::FWHM_PER_SIGMA;
+use elqui_base::{FWHM_PER_SIGMA, percentile};
 use elqui_detection as detection;
-use elqui_image::{Exposure, Footprint, Image, MaskPlane};
+use elqui_image::{Exposure, Footprint, Image, MaskPlane, adaptive_moments};
 use elqui_isr as isr;
 use elqui_pipeline::Timing;
 use elqui_psf as psf;
 
 /// FWHM assumed before anything is known, pixels.
 const BLIND_FWHM_PIXELS: f64 = 3.0;
+
+/// Widths that a PSF can have, pixels.
+const SANE_FWHM_PIXELS: std::ops::RangeInclusive<f64> = 0.5..=100.0;
 
 /// What was found, beside what is now in the exposure.
 pub struct Found {
@@ -62,12 +65,8 @@ pub fn find_sources(
             BLIND_FWHM_PIXELS / FWHM_PER_SIGMA,
             &bright_only,
         )?;
-        let fwhm = psf::guess_fwhm(
-            &exposure.image,
-            &exposure.variance,
-            &exposure.mask,
-            &found.footprints,
-        );
+        let fwhm =
+            psf::guess_fwhm(&exposure.image, &exposure.variance, &exposure.mask, &found.footprints);
         Ok::<_, ProcessError>((found.footprints, fwhm))
     })?;
 
@@ -77,6 +76,7 @@ pub fn find_sources(
             // The image is sky-subtracted: what is left of the sky is zero.
             let sky = Image::filled(exposure.width(), exposure.height(), 0.0);
             let fwhm = guessed_fwhm.unwrap_or(BLIND_FWHM_PIXELS);
+            let fwhm = narrow_width(exposure, &bright).map_or(fwhm, |narrow| narrow.min(fwhm));
             isr::find_cosmic_rays(exposure, &sky, fwhm, cosmic)
         });
     }
@@ -97,7 +97,7 @@ pub fn find_sources(
     let mut psf_size_residual = None;
     let mut psf_effective_fwhm = None;
     match fit {
-        Ok((fit, stars)) => {
+        Ok((fit, stars)) if SANE_FWHM_PIXELS.contains(&fit.model.fwhm_pixels) => {
             let place = |&k: &usize| [stars[k].x, stars[k].y];
             psf_used = fit.used.iter().map(place).collect();
             psf_reserved = fit.reserved.iter().map(place).collect();
@@ -105,7 +105,11 @@ pub fn find_sources(
             psf_effective_fwhm = Some(fit.effective_fwhm_pixels);
             exposure.psf = Some(fit.model);
         }
-        Err(reason) => {
+        failed => {
+            let reason = match failed {
+                Ok(_) => "the model's width makes no sense".to_string(),
+                Err(reason) => reason.to_string(),
+            };
             let fwhm = guessed_fwhm.unwrap_or(BLIND_FWHM_PIXELS);
             warnings.push(format!("PSF: {reason}; a Gaussian of {fwhm:.2} pixels is used"));
             exposure.psf = Some(psf::gaussian(fwhm));
@@ -155,6 +159,27 @@ pub fn find_sources(
         sky_noise,
         n_cosmic_rays,
     })
+}
+
+/// FWHM of the stars across their narrower axis, pixels: what a ray has to be sharper than. A frame
+/// that trailed or a telescope with coma has stars that are much sharper one way than the other.
+/// `None` where too few sources can be measured.
+fn narrow_width(exposure: &Exposure, bright: &[Footprint]) -> Option<f64> {
+    let reject = MaskPlane::unusable();
+    let mut widths: Vec<f64> = bright
+        .iter()
+        .filter(|f| f.peaks.len() == 1 && f.peaks[0].snr > 50.0)
+        .filter_map(|f| {
+            let at = (f64::from(f.peaks[0].x), f64::from(f.peaks[0].y));
+            let m = adaptive_moments(&exposure.image, &exposure.mask, reject, at, 1.5, 2.0, 8.0);
+            let half = 0.5 * (m.ixx + m.iyy);
+            let narrow = half - (0.5 * (m.ixx - m.iyy)).hypot(m.ixy);
+            // Anything of less than this is a single hot pixel.
+            (!m.failed && narrow > 0.25).then(|| narrow.sqrt() * FWHM_PER_SIGMA)
+        })
+        .take(400)
+        .collect();
+    (widths.len() >= 5).then(|| percentile(&mut widths, 0.25))
 }
 
 /// Add a background that was subtracted back in.

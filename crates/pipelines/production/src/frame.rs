@@ -65,9 +65,11 @@ pub fn process_frame(
 
     let mut found = detect::find_sources(&mut exposure, config, is_raw, timing, &mut warnings)?;
     let psf = exposure.psf.clone().unwrap_or_else(|| elqui_psf::gaussian(3.0));
-    let parents = timing.step("deblending", || split(&exposure, std::mem::take(&mut found.footprints), &psf, config));
-    let mut sources =
-        timing.step("measurement", || measurement::measure(&exposure, &parents, &config.measurement));
+    let parents = timing.step("deblending", || {
+        split(&exposure, std::mem::take(&mut found.footprints), &psf, config)
+    });
+    let mut sources = timing
+        .step("measurement", || measurement::measure(&exposure, &parents, &config.measurement));
     drop(parents);
     name_sources(&mut sources, &exposure);
     mark_psf_stars(&mut sources, &found);
@@ -106,8 +108,7 @@ fn split(
     psf: &PsfModel,
     config: &ProcessConfig,
 ) -> Vec<Parent> {
-    let blends =
-        deblend_all(&exposure.image, &exposure.mask, &footprints, psf, &config.deblend);
+    let blends = deblend_all(&exposure.image, &exposure.mask, &footprints, psf, &config.deblend);
     footprints
         .into_iter()
         .zip(blends)
@@ -167,7 +168,8 @@ fn summarise(
     let info = &exposure.info;
     let fwhm = found.psf_effective_fwhm.or(exposure.psf.as_ref().map(|p| p.fwhm_pixels));
     let (cx, cy) = (0.5 * (exposure.width() as f64 - 1.0), 0.5 * (exposure.height() as f64 - 1.0));
-    let center = exposure.wcs.as_ref().map(|w| (w.pixel_to_sky(cx, cy), w.pixel_scale_arcsec(cx, cy)));
+    let center =
+        exposure.wcs.as_ref().map(|w| (w.pixel_to_sky(cx, cy), w.pixel_scale_arcsec(cx, cy)));
     let finite = |v: f64| v.is_finite().then_some(v);
     let saturated = MaskPlane::Sat.bit();
     FrameSummary {

@@ -1,9 +1,9 @@
 //! `elqui calib`: master bias, dark and flat from raw calibration frames.
 
 use crate::error::CliError;
-use crate::inputs::{self, CorrectedOptions, InputSpec, Opened};
+use crate::inputs::{self, CorrectedOptions, InputSpec, OpenInput, Opened};
 use crate::outputs;
-use crate::process::calib_names;
+use crate::process::{calib_names, read_config};
 use crate::progress::Bar;
 use elqui_calibration::{MasterFrame, build_bias, build_dark, build_flat};
 use elqui_image::{Image, RawFrame, VisitInfo};
@@ -28,6 +28,9 @@ pub struct Args {
     /// Instrument: a name that ships with elqui or a description of your own (default: by the header).
     #[arg(long, value_name = "NAME|FILE.yaml")]
     pub instrument: Option<String>,
+    /// Configuration of the steps (YAML), as `elqui process` takes it; only `isr` counts here.
+    #[arg(long, value_name = "FILE.yaml")]
+    pub config: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> Result<(), CliError> {
@@ -36,9 +39,10 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         Some(name) => Some(Instrument::load(name).map_err(CliError::words)?),
         None => None,
     };
+    let config = read_config(args.config.as_deref())?;
     outputs::make_folder(&args.out)?;
-    for line in build(&specs, instrument.as_ref(), &args.out)? {
-        println!("{line}");
+    for line in build(&specs, instrument.as_ref(), &args.out, &config.isr)? {
+        outputs::say(&line)?;
     }
     Ok(())
 }
@@ -52,21 +56,25 @@ pub fn build(
     specs: &[InputSpec],
     instrument: Option<&Instrument>,
     out: &Path,
+    config: &IsrConfig,
 ) -> Result<Vec<String>, CliError> {
     let mut biases: BTreeMap<u32, Group> = BTreeMap::new();
     let mut darks: BTreeMap<u32, Group> = BTreeMap::new();
     let mut flats: BTreeMap<(u32, String), Group> = BTreeMap::new();
-    let infos: Vec<VisitInfo> = specs
+    let infos: Vec<Vec<(InputSpec, VisitInfo)>> = specs
         .par_iter()
-        .map(|spec| inputs::visit_info(spec, instrument))
-        .collect::<Result<_, _>>()?;
-    for (spec, info) in specs.iter().zip(infos) {
+        .map(|spec| {
+            let opened = OpenInput::open(spec, instrument, false)?;
+            Ok(opened.detectors.into_iter().map(|d| (spec.clone(), d.info)).collect())
+        })
+        .collect::<Result<_, CliError>>()?;
+    for (spec, info) in infos.into_iter().flatten() {
         let d = info.detector;
         match info.observation_type.to_ascii_lowercase().as_str() {
-            "bias" | "zero" => biases.entry(d).or_default().push((spec.clone(), info)),
-            "dark" => darks.entry(d).or_default().push((spec.clone(), info)),
+            "bias" | "zero" => biases.entry(d).or_default().push((spec, info)),
+            "dark" => darks.entry(d).or_default().push((spec, info)),
             "flat" => {
-                flats.entry((d, info.band.clone())).or_default().push((spec.clone(), info));
+                flats.entry((d, info.band.clone())).or_default().push((spec, info));
             }
             _ => {}
         }
@@ -81,27 +89,30 @@ pub fn build(
     let mut lines = Vec::new();
     let mut calib: BTreeMap<u32, CalibSet> = BTreeMap::new();
     for (detector, group) in &biases {
-        let images = corrected(group, instrument, &CalibSet::default())?;
-        let master = build_bias(&images).map_err(|e| CliError::work(format!("bias of detector {detector}: {e}")))?;
+        let images = corrected(group, instrument, &CalibSet::default(), config)?;
+        let master = build_bias(&images)
+            .map_err(|e| CliError::work(format!("bias of detector {detector}: {e}")))?;
         lines.push(keep(out, &group[0].1, 0, &master)?);
         calib.entry(*detector).or_default().bias = Some(master.image);
         bar.tick(&format!("bias {detector}"));
     }
     for (detector, group) in &darks {
         let set = calib.entry(*detector).or_default();
-        let images = corrected(group, instrument, set)?;
+        let images = corrected(group, instrument, set, config)?;
         let timed: Vec<(Image<f32>, f64)> =
             images.into_iter().zip(group).map(|(i, (_, info))| (i, info.exposure_s)).collect();
-        let master = build_dark(&timed).map_err(|e| CliError::work(format!("dark of detector {detector}: {e}")))?;
+        let master = build_dark(&timed)
+            .map_err(|e| CliError::work(format!("dark of detector {detector}: {e}")))?;
         lines.push(keep(out, &group[0].1, 1, &master)?);
         set.dark = Some(master.image);
         bar.tick(&format!("dark {detector}"));
     }
     for ((detector, band), group) in &flats {
         let set = calib.entry(*detector).or_default();
-        let images = corrected(group, instrument, set)?;
-        let master = build_flat(&images)
-            .map_err(|e| CliError::work(format!("flat of detector {detector}, band {band}: {e}")))?;
+        let images = corrected(group, instrument, set, config)?;
+        let master = build_flat(&images).map_err(|e| {
+            CliError::work(format!("flat of detector {detector}, band {band}: {e}"))
+        })?;
         lines.push(keep(out, &group[0].1, 2, &master)?);
         bar.tick(&format!("flat {detector} {band}"));
     }
@@ -114,14 +125,13 @@ fn corrected(
     group: &Group,
     instrument: Option<&Instrument>,
     calib: &CalibSet,
+    config: &IsrConfig,
 ) -> Result<Vec<Image<f32>>, CliError> {
     group
         .par_iter()
         .map(|(spec, info)| {
             let raw = raw_of(spec, info, instrument)?;
-            correct(&raw, calib, &IsrConfig::default())
-                .map(|e| e.image)
-                .map_err(|e| CliError::on(&spec.path, e))
+            correct(&raw, calib, config).map(|e| e.image).map_err(|e| CliError::on(&spec.path, e))
         })
         .collect()
 }
@@ -131,17 +141,21 @@ fn raw_of(
     info: &VisitInfo,
     instrument: Option<&Instrument>,
 ) -> Result<RawFrame, CliError> {
-    inputs::open(spec, instrument, &CorrectedOptions::default())?
-        .into_iter()
-        .find_map(|d| match d.opened {
-            Opened::Raw(raw) if raw.info.detector == info.detector => Some(*raw),
-            _ => None,
-        })
-        .ok_or_else(|| CliError::on(&spec.path, "is no raw frame"))
+    let opened = OpenInput::open(spec, instrument, false)?;
+    let input = opened.detectors.iter().find(|d| d.info.detector == info.detector);
+    match input.map(|d| opened.read(d, &CorrectedOptions::default())).transpose()? {
+        Some(Opened::Raw(raw)) => Ok(*raw),
+        _ => Err(CliError::on(&spec.path, "is no raw frame")),
+    }
 }
 
 /// Write a master; what was written, in one line.
-fn keep(out: &Path, info: &VisitInfo, kind: usize, master: &MasterFrame) -> Result<String, CliError> {
+fn keep(
+    out: &Path,
+    info: &VisitInfo,
+    kind: usize,
+    master: &MasterFrame,
+) -> Result<String, CliError> {
     let name = &calib_names(info)[kind];
     let path = out.join(name);
     elqui_fits::write_image(&path, &master.image, &Default::default())

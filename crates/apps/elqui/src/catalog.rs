@@ -1,10 +1,11 @@
 //! The catalogue of a set of processed frames: Source, Object, ForcedSource, Visit and CcdVisit.
 
 use crate::error::CliError;
-use crate::simulate::write_table;
+use crate::outputs::{note, write_table};
 use elqui_association::{
     AssociationConfig, Objects, VisitSources, associate, forced_source_table, object_table,
 };
+use elqui_base::UnitVector;
 use elqui_production::FrameSummary;
 use elqui_schema::{Column, ColumnData, SourceTable, Table, felis::describe};
 use std::collections::BTreeMap;
@@ -17,22 +18,36 @@ pub struct ProcessedFrame {
     pub sources: SourceTable,
 }
 
-/// Tie the frames' sources together and write the tables; what they were tied to.
+/// Tie the frames' sources together and write the tables; what they were tied to. Frames that stayed
+/// in adu have no part in the objects when others are in nJy: their fluxes cannot be compared.
 pub fn write(frames: &[ProcessedFrame], out: &Path) -> Result<Objects, CliError> {
     // Only primary, well placed sources make objects: what the Object table is of.
-    let kept: Vec<SourceTable> = frames
+    let calibrated = |f: &&ProcessedFrame| f.sources.flux_unit == "nJy";
+    let mut tied: Vec<&ProcessedFrame> = frames.iter().filter(calibrated).collect();
+    if tied.is_empty() {
+        tied = frames.iter().collect();
+    } else if tied.len() < frames.len() {
+        note(&format!(
+            "elqui: {} of {} frames have fluxes in adu: their sources are in no Object or ForcedSource",
+            frames.len() - tied.len(),
+            frames.len()
+        ));
+    }
+    let kept: Vec<SourceTable> = tied
         .iter()
         .map(|f| {
             let s = &f.sources;
             let rows: Vec<usize> = (0..s.len())
-                .filter(|&r| s.detect_is_primary[r] && s.ra[r].is_finite() && !s.pixel_flags_edge[r])
+                .filter(|&r| {
+                    s.detect_is_primary[r] && s.ra[r].is_finite() && !s.pixel_flags_edge[r]
+                })
                 .collect();
             s.take(&rows)
         })
         .collect();
     let visits: Vec<VisitSources> = kept
         .iter()
-        .zip(frames)
+        .zip(&tied)
         .map(|(sources, f)| VisitSources { sources, band: &f.summary.band })
         .collect();
     let objects = associate(&visits, &AssociationConfig::default());
@@ -96,6 +111,20 @@ fn ccd_visits(frames: &[ProcessedFrame]) -> Table {
     )
 }
 
+/// Mean direction of frames, degrees; NaN when none of them has one.
+fn middle_of(frames: &[&ProcessedFrame]) -> (f64, f64) {
+    let mut sum = [0.0; 3];
+    for s in frames.iter().map(|f| &f.summary) {
+        let (Some(ra), Some(dec)) = (s.ra_center, s.dec_center) else { continue };
+        let v = UnitVector::from_ra_dec_deg(ra, dec).0;
+        sum.iter_mut().zip(v).for_each(|(s, v)| *s += v);
+    }
+    if sum == [0.0; 3] {
+        return (f64::NAN, f64::NAN);
+    }
+    UnitVector::normalized(sum).to_ra_dec_deg()
+}
+
 /// One row a visit: means over its detectors.
 fn visit_table(frames: &[ProcessedFrame]) -> Table {
     let mut groups: BTreeMap<u64, Vec<&ProcessedFrame>> = BTreeMap::new();
@@ -107,19 +136,21 @@ fn visit_table(frames: &[ProcessedFrame]) -> Table {
             groups
                 .values()
                 .map(|g| {
-                    let known: Vec<f64> = g.iter().filter_map(|p| f(p)).collect();
+                    let known: Vec<f64> =
+                        g.iter().filter_map(|p| f(p)).filter(|v| v.is_finite()).collect();
                     elqui_base::mean(&known)
                 })
                 .collect(),
         )
     };
+    let (ra, dec): (Vec<f64>, Vec<f64>) = groups.values().map(|g| middle_of(g)).unzip();
     finish(
         "Visit",
         vec![
             ("visit", ColumnData::I64(groups.keys().map(|&v| v as i64).collect())),
             ("band", ColumnData::Str(groups.values().map(|g| g[0].summary.band.clone()).collect())),
-            ("ra", mean(&|p| p.summary.ra_center)),
-            ("dec", mean(&|p| p.summary.dec_center)),
+            ("ra", ColumnData::F64(ra)),
+            ("dec", ColumnData::F64(dec)),
             ("expMidptMJD", mean(&|p| Some(middle(p)))),
             ("seeing", mean(&|p| p.summary.psf_fwhm_arcsec)),
             ("skyBg", mean(&|p| Some(p.summary.sky_level))),

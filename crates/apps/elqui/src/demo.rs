@@ -8,7 +8,8 @@ use crate::outputs::{self, WriteOptions};
 use crate::process::{Shared, process_all};
 use crate::progress::Bar;
 use crate::refcat::ReferenceFile;
-use crate::{lightcurve, report, serve, simulate};
+use crate::{frames, report, serve, simulate};
+use elqui_isr::IsrConfig;
 use elqui_production::{FrameSummary, ProcessConfig};
 use elqui_simulate::SurveyConfig;
 use std::collections::BTreeMap;
@@ -37,7 +38,10 @@ pub struct Args {
 }
 
 /// What the demo leaves in its folder; nothing else there is touched.
-const PARTS: [&str; 5] = ["raw", "truth", "calib", "processed", "catalog"];
+const FOLDERS: [&str; 5] = ["raw", "truth", "calib", "processed", "catalog"];
+const FILES: [&str; 2] = ["refcat.parquet", "report.md"];
+/// Says that a folder is the demo's own.
+const MARKER: &str = ".elqui-demo";
 
 pub fn run(args: &Args) -> Result<(), CliError> {
     let start = Instant::now();
@@ -54,7 +58,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
 
     let calib_dir = dir.join("calib");
     outputs::make_folder(&calib_dir)?;
-    calib::build(&calibration, None, &calib_dir)?;
+    calib::build(&calibration, None, &calib_dir, &IsrConfig::default())?;
 
     let processed = dir.join("processed");
     outputs::make_folder(&processed)?;
@@ -66,7 +70,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         config: ProcessConfig::default(),
         positions: None,
         corrected: CorrectedOptions::default(),
-        write: WriteOptions { compress: false, preview: true },
+        write: WriteOptions { compress: false, preview: true, concurrent: 1 },
     };
     let bar = Bar::new("processing science frames", science.len());
     let (done, failed) = process_all(&science, &shared, &bar);
@@ -74,7 +78,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
 
     let bar = Bar::new("writing catalogues", 1);
     let summaries: BTreeMap<String, FrameSummary> = done.into_iter().collect();
-    let frames: Vec<ProcessedFrame> = lightcurve::read_frames(std::slice::from_ref(&processed))?
+    let frames: Vec<ProcessedFrame> = frames::read_frames(std::slice::from_ref(&processed))?
         .into_iter()
         .filter_map(|f| {
             let summary = summaries.get(&f.name)?.clone();
@@ -89,7 +93,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
 
     let text = report::against_truth(dir, &survey, &frames, &objects, failed, start.elapsed())?;
     outputs::put(&dir.join("report.md"), text.as_bytes())?;
-    println!("{text}");
+    outputs::say(&text)?;
     if args.no_serve {
         return if failed == 0 {
             Ok(())
@@ -100,10 +104,22 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     serve::serve("Elqui demo", &[catalog_dir], Some(&processed), &args.listen)
 }
 
-/// Take away what an earlier demo left.
+/// Take away what an earlier demo left; a folder that holds such names without being a demo's is
+/// left alone.
 fn clear(dir: &Path) -> Result<(), CliError> {
+    let marker = dir.join(MARKER);
+    let there = FOLDERS.iter().chain(&FILES).find(|part| dir.join(part).exists());
+    if let (Some(part), false) = (there, marker.exists()) {
+        return Err(CliError::on(
+            dir,
+            format!(
+                "holds `{part}`, which no demo made (there is no {MARKER}); choose another --dir"
+            ),
+        ));
+    }
     outputs::make_folder(dir)?;
-    for part in PARTS {
+    outputs::put(&marker, b"This folder is made, and cleared, by `elqui demo`.\n")?;
+    for part in FOLDERS {
         let path = dir.join(part);
         if path.is_dir() {
             std::fs::remove_dir_all(&path).map_err(|e| CliError::on(&path, e))?;

@@ -1,6 +1,7 @@
 //! `elqui lightcurve`: one star over many processed frames, against comparison stars.
 
 use crate::error::CliError;
+use crate::frames::{FrameSources, read_frames, take_whole_apertures, typical_scale, with_flux};
 use crate::outputs;
 use crate::plot::{Series as PlotSeries, points_svg};
 use elqui_association::{
@@ -8,7 +9,6 @@ use elqui_association::{
 };
 use elqui_photometry::{Ensemble, EnsembleConfig, Flux, FrameState, ensemble};
 use elqui_schema::{Column, ColumnData, SourceTable, Table};
-use rayon::prelude::*;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "BAND", default_value = "")]
     pub band: String,
     /// How far a source may be from the target's position, arcsec (default: 2 pixels).
-    #[arg(long, value_name = "ARCSEC")]
+    #[arg(long, value_name = "ARCSEC", value_parser = positive)]
     pub radius: Option<f64>,
 }
 
@@ -55,11 +55,9 @@ fn position(text: &str) -> Result<(f64, f64), String> {
     Ok((ra.rem_euclid(360.0), dec))
 }
 
-/// The sources of one frame.
-pub struct FrameSources {
-    pub name: String,
-    pub band: String,
-    pub sources: SourceTable,
+fn positive(text: &str) -> Result<f64, String> {
+    let value = text.trim().parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
+    value.ok_or_else(|| format!("`{text}` is not a number above zero"))
 }
 
 #[derive(Serialize)]
@@ -84,8 +82,11 @@ struct Star {
 }
 
 pub fn run(args: &Args) -> Result<(), CliError> {
-    let frames = read_frames(&args.inputs)?;
+    let mut frames = read_frames(&args.inputs)?;
     outputs::make_folder(&args.out)?;
+    if args.aperture.as_deref() != Some("psf") {
+        take_whole_apertures(&mut frames)?;
+    }
     let radius = args.radius.unwrap_or_else(|| 2.0 * typical_scale(&frames));
     let visits: Vec<VisitSources> =
         frames.iter().map(|f| VisitSources { sources: &f.sources, band: &f.band }).collect();
@@ -93,11 +94,9 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let objects = associate(&visits, &config);
 
     let choices: Vec<&str> = match &args.aperture {
-        Some(one) => vec![
-            *FLUXES.iter().find(|f| *f == one).ok_or_else(|| {
-                CliError::words(format!("--aperture {one}: it is one of {}", FLUXES.join(", ")))
-            })?,
-        ],
+        Some(one) => vec![*FLUXES.iter().find(|f| *f == one).ok_or_else(|| {
+            CliError::words(format!("--aperture {one}: it is one of {}", FLUXES.join(", ")))
+        })?],
         None => FLUXES.to_vec(),
     };
     let mut best: Option<(f64, &str, Series, Ensemble)> = None;
@@ -128,21 +127,17 @@ fn measure(
     flux: &str,
 ) -> Result<(Series, Ensemble), CliError> {
     // The flux asked for takes the place of psfFlux, which is what the series reads.
-    let tables: Vec<SourceTable> =
-        frames.iter().map(|f| with_flux(&f.sources, flux)).collect();
+    let tables: Vec<SourceTable> = frames.iter().map(|f| with_flux(&f.sources, flux)).collect();
     let visits: Vec<VisitSources> = tables
         .iter()
         .zip(frames)
         .map(|(sources, f)| VisitSources { sources, band: &f.band })
         .collect();
-    let mut config = SeriesConfig {
-        radius_arcsec: radius,
-        band: args.band.clone(),
-        ..SeriesConfig::default()
-    };
+    let mut config =
+        SeriesConfig { radius_arcsec: radius, band: args.band.clone(), ..SeriesConfig::default() };
     config.comparisons_max = config.comparisons_max.max(30);
-    let mut series = series(&visits, objects, args.target.0, args.target.1, &config)
-        .map_err(CliError::work)?;
+    let mut series =
+        series(&visits, objects, args.target.0, args.target.1, &config).map_err(CliError::work)?;
     if !args.comparisons.is_empty() {
         series = only_given(args, &visits, objects, series, radius)?;
     }
@@ -151,11 +146,8 @@ fn measure(
         .iter()
         .map(|row| row.iter().map(|&(flux, err)| Flux { flux, err }).collect())
         .collect();
-    let states: Vec<FrameState> = series
-        .frames
-        .iter()
-        .map(|f| FrameState { airmass: f64::NAN, x: f.x, y: f.y })
-        .collect();
+    let states: Vec<FrameState> =
+        series.frames.iter().map(|f| FrameState { airmass: f64::NAN, x: f.x, y: f.y }).collect();
     let curve =
         ensemble(&fluxes, 0, &states, &EnsembleConfig::default()).map_err(CliError::work)?;
     Ok((series, curve))
@@ -172,40 +164,34 @@ fn only_given(
     let mut columns = vec![series.objects[0]];
     for &(ra, dec) in &args.comparisons {
         let object = objects.nearest(ra, dec, radius).ok_or_else(|| {
-            CliError::work(format!("no star within {radius:.1} arcsec of the comparison {ra},{dec}"))
+            CliError::work(format!(
+                "no star within {radius:.1} arcsec of the comparison {ra},{dec}"
+            ))
         })?;
-        columns.push(object);
+        if object == columns[0] {
+            return Err(CliError::words(format!("--comparison {ra},{dec} is the target itself")));
+        }
+        if !columns.contains(&object) {
+            columns.push(object);
+        }
     }
     for (frame, row) in series.frames.iter().zip(&mut series.flux) {
         let target = row[0];
         *row = columns
             .iter()
             .map(|&o| {
-                let member = objects.members[o].iter().find(|(v, _)| *v == frame.index);
-                member.map_or((f64::NAN, f64::NAN), |&(v, r)| {
-                    (visits[v].sources.psf_flux[r], visits[v].sources.psf_flux_err[r])
-                })
+                let s = visits[frame.index].sources;
+                let usable = |&&(v, r): &&(usize, usize)| {
+                    v == frame.index && !s.psf_flux_flag[r] && !s.pixel_flags_saturated_center[r]
+                };
+                let member = objects.members[o].iter().find(usable);
+                member.map_or((f64::NAN, f64::NAN), |&(_, r)| (s.psf_flux[r], s.psf_flux_err[r]))
             })
             .collect();
         row[0] = target;
     }
     series.objects = columns;
     Ok(series)
-}
-
-fn with_flux(sources: &SourceTable, flux: &str) -> SourceTable {
-    let mut out = sources.clone();
-    let (values, errors) = match flux {
-        "3" => (&sources.ap03_flux, &sources.ap03_flux_err),
-        "6" => (&sources.ap06_flux, &sources.ap06_flux_err),
-        "9" => (&sources.ap09_flux, &sources.ap09_flux_err),
-        "12" => (&sources.ap12_flux, &sources.ap12_flux_err),
-        "17" => (&sources.ap17_flux, &sources.ap17_flux_err),
-        _ => return out,
-    };
-    out.psf_flux.clone_from(values);
-    out.psf_flux_err.clone_from(errors);
-    out
 }
 
 /// Scatter of a point about the mean of its neighbours, so that a slow change does not count.
@@ -217,59 +203,6 @@ fn point_scatter(flux: &[f64]) -> f64 {
     let mut second: Vec<f64> =
         good.windows(3).map(|w| (w[1] - 0.5 * (w[0] + w[2])) / 1.5f64.sqrt()).collect();
     elqui_base::mad_sigma(&mut second).1
-}
-
-/// Read processed frames from folders or files, in the order of their names.
-pub fn read_frames(inputs: &[PathBuf]) -> Result<Vec<FrameSources>, CliError> {
-    let mut paths = Vec::new();
-    for input in inputs {
-        if input.is_dir() {
-            let entries = std::fs::read_dir(input)
-                .map_err(|e| CliError::on(input, format!("cannot be read: {e}")))?;
-            paths.extend(
-                entries
-                    .flatten()
-                    .map(|e| e.path())
-                    .filter(|p| p.to_string_lossy().ends_with(".sources.parquet")),
-            );
-        } else {
-            paths.push(input.clone());
-        }
-    }
-    paths.sort();
-    if paths.is_empty() {
-        return Err(CliError::work("no *.sources.parquet in the inputs; run `elqui process` first"));
-    }
-    paths
-        .par_iter()
-        .map(|path| {
-            let table = elqui_tables::read_parquet(path).map_err(|e| CliError::on(path, e))?;
-            let sources = SourceTable::from_table(&table).map_err(|e| CliError::on(path, e))?;
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            Ok(FrameSources {
-                name: name.trim_end_matches(".sources.parquet").to_string(),
-                band: table.metadata("band").unwrap_or_default().to_string(),
-                sources,
-            })
-        })
-        .collect()
-}
-
-/// Pixel scale of the frames from the sources themselves, arcsec: sky distance over pixel distance.
-fn typical_scale(frames: &[FrameSources]) -> f64 {
-    let mut scales: Vec<f64> = frames
-        .iter()
-        .filter_map(|f| {
-            let s = &f.sources;
-            let good: Vec<usize> = (0..s.len()).filter(|&r| s.ra[r].is_finite()).collect();
-            let (&a, &b) = (good.first()?, good.last()?);
-            let pixels = (s.x[a] - s.x[b]).hypot(s.y[a] - s.y[b]);
-            let sky = elqui_base::separation(s.ra[a], s.dec[a], s.ra[b], s.dec[b]).arcsec();
-            (pixels > 10.0).then(|| sky / pixels)
-        })
-        .collect();
-    let scale = elqui_base::median(&mut scales);
-    if scale > 0.0 { scale } else { 0.5 }
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -293,14 +226,34 @@ fn write(
     let mjd: Vec<f64> = f.iter().map(|f| f.mid_mjd_tai).collect();
     add("midpointMjdTai", "d", "Middle of the exposure, TAI", ColumnData::F64(mjd.clone()));
     add("band", "", "Band", ColumnData::Str(f.iter().map(|f| f.band.clone()).collect()));
-    add("relativeFlux", "", "Flux over the ensemble's, median 1", ColumnData::F64(curve.relative_flux.clone()));
+    add(
+        "relativeFlux",
+        "",
+        "Flux over the ensemble's, median 1",
+        ColumnData::F64(curve.relative_flux.clone()),
+    );
     add("relativeFluxErr", "", "Its error", ColumnData::F64(curve.relative_flux_err.clone()));
-    add("flux", &frames[0].sources.flux_unit, "The target's own flux", ColumnData::F64(series.flux.iter().map(|r| r[0].0).collect()));
-    add("fluxErr", &frames[0].sources.flux_unit, "Its error", ColumnData::F64(series.flux.iter().map(|r| r[0].1).collect()));
+    add(
+        "flux",
+        &frames[0].sources.flux_unit,
+        "The target's own flux",
+        ColumnData::F64(series.flux.iter().map(|r| r[0].0).collect()),
+    );
+    add(
+        "fluxErr",
+        &frames[0].sources.flux_unit,
+        "Its error",
+        ColumnData::F64(series.flux.iter().map(|r| r[0].1).collect()),
+    );
     add("outlier", "", "Far off its neighbours", ColumnData::Bool(curve.outlier.clone()));
     add("x", "pixel", "Column of the target", ColumnData::F64(f.iter().map(|f| f.x).collect()));
     add("y", "pixel", "Row of the target", ColumnData::F64(f.iter().map(|f| f.y).collect()));
-    add("frame", "", "Stem of the frame", ColumnData::Str(f.iter().map(|f| frames[f.index].name.clone()).collect()));
+    add(
+        "frame",
+        "",
+        "Stem of the frame",
+        ColumnData::Str(f.iter().map(|f| frames[f.index].name.clone()).collect()),
+    );
     let path = args.out.join("lightcurve.parquet");
     elqui_tables::write_parquet(&table, &path).map_err(|e| CliError::on(&path, e))?;
 
@@ -312,8 +265,9 @@ fn write(
         y_err: curve.relative_flux_err.clone(),
     };
     let title = format!("RA {:.4} Dec {:+.4}", args.target.0, args.target.1);
-    let svg = points_svg(&title, &format!("MJD (TAI) - {start:.0}, days"), "relative flux", &[plot])
-        .map_err(CliError::work)?;
+    let svg =
+        points_svg(&title, &format!("MJD (TAI) - {start:.0}, days"), "relative flux", &[plot])
+            .map_err(CliError::work)?;
     outputs::put(&args.out.join("lightcurve.svg"), svg.as_bytes())?;
     let target = series.objects[0];
     let report = Report {
@@ -335,7 +289,7 @@ fn write(
             .collect(),
     };
     outputs::put_json(&args.out.join("lightcurve.json"), &report)?;
-    println!(
+    outputs::say(&format!(
         "{}: {} of {} frames, {} comparison stars, {}, point-to-point scatter {:.2}%",
         path.display(),
         report.frames_with_target,
@@ -343,8 +297,7 @@ fn write(
         report.comparison_stars.len(),
         report.flux,
         100.0 * scatter
-    );
-    Ok(())
+    ))
 }
 
 #[cfg(test)]

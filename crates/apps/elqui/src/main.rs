@@ -5,6 +5,7 @@ mod catalog;
 mod clock;
 mod demo;
 mod error;
+mod frames;
 mod inputs;
 mod lightcurve;
 mod outputs;
@@ -18,6 +19,7 @@ mod serve;
 mod simulate;
 
 use clap::{Parser, Subcommand};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 /// Data management for sky surveys: from raw frames to an answered query.
@@ -43,13 +45,17 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    // A panic is reported in one line where it is caught; RUST_BACKTRACE shows the rest.
+    if std::env::var_os("RUST_BACKTRACE").is_none_or(|v| v == "0") {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     let cli = Cli::parse();
     let threads = cli.threads.map_or(0, usize::from);
     if let Err(reason) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
-        eprintln!("elqui: cannot start {threads} worker threads: {reason}");
+        outputs::note(&format!("elqui: cannot start {threads} worker threads: {reason}"));
         return ExitCode::FAILURE;
     }
-    let outcome = match cli.verb {
+    let outcome = catch_unwind(AssertUnwindSafe(|| match cli.verb {
         Verb::Process(args) => process::run(&args),
         Verb::Calib(args) => calib::run(&args),
         Verb::Lightcurve(args) => lightcurve::run(&args),
@@ -57,11 +63,15 @@ fn main() -> ExitCode {
         Verb::Query(args) => query::run(&args),
         Verb::Serve(args) => serve::run(&args),
         Verb::Demo(args) => demo::run(&args),
-    };
+    }));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        let reason = error::panic_text(panic.as_ref());
+        Err(error::CliError::work(format!("internal error, please report it: {reason}")))
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("elqui: {error}");
+            outputs::note(&format!("elqui: {error}"));
             ExitCode::from(error.exit_status())
         }
     }

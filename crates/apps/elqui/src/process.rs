@@ -1,16 +1,16 @@
 //! `elqui process`: frames in, calibrated catalogues out.
 
 use crate::clock;
-use crate::error::CliError;
-use crate::inputs::{self, CorrectedOptions, DetectorInput, InputSpec, Opened};
-use crate::outputs::{self, WriteOptions};
+use crate::error::{CliError, one_line};
+use crate::inputs::{self, CorrectedOptions, DetectorInput, InputSpec, OpenInput, Opened};
+use crate::outputs::{self, WriteOptions, safe_name};
 use crate::progress::Bar;
 use crate::refcat::{self, ReferenceFile};
 use elqui_image::VisitInfo;
 use elqui_instrument::Instrument;
 use elqui_isr::CalibSet;
 use elqui_pipeline::{Outcome, Timing, run_all};
-use elqui_production::{FrameInput, FrameSummary, ProcessConfig, ProcessOutput, process_frame};
+use elqui_production::{FrameInput, FrameSummary, ProcessConfig, process_frame};
 use std::path::{Path, PathBuf};
 
 /// Process frames: instrument signature, detection, measurement, astrometry, photometry.
@@ -85,14 +85,14 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             None => None,
         },
         corrected: args.corrected.clone(),
-        write: WriteOptions { compress: args.compress, preview: !args.no_preview },
+        write: WriteOptions { compress: args.compress, preview: !args.no_preview, concurrent: 1 },
     };
     outputs::make_folder(&shared.out)?;
     let bar = Bar::new("processing", specs.len());
     let (done, failed) = process_all(&specs, &shared, &bar);
     bar.finish();
     for (stem, summary) in &done {
-        println!("{}", one_line(stem, summary));
+        outputs::say(&described(stem, summary))?;
     }
     if failed == 0 {
         return Ok(());
@@ -100,94 +100,154 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     Err(CliError::work(format!("{failed} of {} inputs failed, as said above", specs.len())))
 }
 
+/// Stems and summaries of detectors' frames.
+type Frames = Vec<(String, FrameSummary)>;
+
 /// Process every input; failures are said as they happen. The results' summaries, in the order of
-/// the inputs, and the number of failed inputs.
-pub fn process_all(
-    specs: &[InputSpec],
-    shared: &Shared,
-    bar: &Bar,
-) -> (Vec<(String, FrameSummary)>, usize) {
-    let limit = rayon::current_num_threads().min(4);
+/// the inputs, and the number of inputs that failed, in whole or in part.
+pub fn process_all(specs: &[InputSpec], shared: &Shared, bar: &Bar) -> (Frames, usize) {
+    let limit = frames_at_once(specs);
     let outcomes = run_all(
         specs,
         limit,
         |spec| spec.stem.clone(),
         bar,
-        |spec| {
-            process_input(spec, shared).inspect_err(|e| bar.line(&format!("elqui: {e}")))
-        },
+        |spec| process_input(spec, shared, limit, bar),
     );
     let mut done = Vec::new();
     let mut failed = 0;
     for (spec, outcome) in specs.iter().zip(outcomes) {
         match outcome {
             Outcome::Done(frames) => done.extend(frames),
-            Outcome::Failed(_) => failed += 1,
+            Outcome::Failed(frames) => {
+                failed += 1;
+                done.extend(frames);
+            }
             Outcome::Panicked(reason) => {
                 failed += 1;
-                bar.line(&format!("elqui: {}: internal error, please report it: {reason}", spec.path.display()));
+                bar.line(&internal_error(spec, &reason));
             }
         }
     }
     (done, failed)
 }
 
-/// All detectors of one input file.
+fn internal_error(spec: &InputSpec, reason: &str) -> String {
+    let path = spec.path.display().to_string();
+    one_line(&format!("elqui: {path}: internal error, please report it: {reason}"))
+}
+
+/// How many frames may be in memory at once, by the size of the largest file: a frame takes about
+/// 50 bytes a pixel, and a pixel two bytes of a plain file or one of a packed one.
+fn frames_at_once(specs: &[InputSpec]) -> usize {
+    const BUDGET_BYTES: u64 = 1 << 30;
+    const FRAMES_MAX: usize = 4;
+    let frame_bytes = |spec: &InputSpec| {
+        let packed = spec.path.extension().is_some_and(|e| e == "gz" || e == "fz");
+        let file = std::fs::metadata(&spec.path).map_or(0, |m| m.len());
+        file.saturating_mul(if packed { 50 } else { 25 })
+    };
+    let largest = specs.iter().map(frame_bytes).max().unwrap_or(0).max(1);
+    let fitting = usize::try_from(BUDGET_BYTES.div_ceil(largest)).unwrap_or(FRAMES_MAX);
+    fitting.min(rayon::current_num_threads()).min(FRAMES_MAX).min(specs.len()).max(1)
+}
+
+/// All detectors of one input file, one after the other; `Err` has those that were done although
+/// others failed.
 fn process_input(
     spec: &InputSpec,
     shared: &Shared,
-) -> Result<Vec<(String, FrameSummary)>, CliError> {
+    concurrent: usize,
+    bar: &Bar,
+) -> Result<Frames, Frames> {
     let mut timing = Timing::new(clock::wall_s, clock::cpu_s);
     let opened = timing.step("read", || {
-        inputs::open(spec, shared.instrument.as_ref(), &shared.corrected)
+        OpenInput::open(spec, shared.instrument.as_ref(), shared.corrected.ignore_checksums)
+    });
+    let opened = opened.map_err(|e| {
+        bar.line(&format!("elqui: {e}"));
+        Frames::new()
     })?;
-    let mut out = Vec::new();
-    for detector in opened {
-        let stem = detector.stem.clone();
-        let result = process_detector(spec, detector, shared, &mut timing)?;
-        if let Some(positions) = &shared.positions {
-            let path = shared.out.join(format!("{stem}.forced.parquet"));
-            let table = refcat::forced_table(&result, positions, &shared.config);
-            elqui_tables::write_parquet(&table, &path).map_err(|e| CliError::on(&path, e))?;
-        }
-        outputs::write_frame(&shared.out, &stem, &result, &mut timing, shared.write)?;
-        out.push((stem, result.summary));
+    let several = opened.detectors.len() > 1;
+    // Opening the file counts for each of its detectors.
+    let outcomes = run_all(
+        &opened.detectors,
+        1,
+        |input| input.stem.clone(),
+        &(),
+        |input| process_detector(spec, &opened, input, shared, concurrent, timing.clone()),
+    );
+    let mut done = Frames::new();
+    let mut failed = false;
+    for (input, outcome) in opened.detectors.iter().zip(outcomes) {
+        let line = match outcome {
+            Outcome::Done(summary) => {
+                done.push((input.stem.clone(), summary));
+                continue;
+            }
+            Outcome::Failed(error) => format!("elqui: {error}"),
+            Outcome::Panicked(reason) => internal_error(spec, &reason),
+        };
+        failed = true;
+        let detector = &input.info.detector_name;
+        bar.line(&if several { format!("{line} (detector {detector})") } else { line });
     }
-    Ok(out)
+    if failed { Err(done) } else { Ok(done) }
 }
 
+/// Process one detector and write its files.
 fn process_detector(
     spec: &InputSpec,
-    detector: DetectorInput,
+    opened: &OpenInput,
+    input: &DetectorInput,
     shared: &Shared,
-    timing: &mut Timing,
-) -> Result<ProcessOutput, CliError> {
-    let (info, input) = match detector.opened {
-        Opened::Corrected(input) => (input.info.clone(), FrameInput::Corrected(input)),
-        Opened::Raw(raw) => {
-            let calib = match &shared.calib {
-                Some(folder) => timing.step("read", || read_calib(folder, &raw.info))?,
-                None => CalibSet::default(),
-            };
-            (raw.info.clone(), FrameInput::Raw(raw, Box::new(calib)))
-        }
-    };
+    concurrent: usize,
+    mut timing: Timing,
+) -> Result<FrameSummary, CliError> {
+    let mut warnings = Vec::new();
+    let frame = timing.step("read", || -> Result<FrameInput, CliError> {
+        Ok(match opened.read(input, &shared.corrected)? {
+            Opened::Corrected(image) => FrameInput::Corrected(image),
+            Opened::Raw(raw) => {
+                let calib = match &shared.calib {
+                    Some(folder) => read_calib(folder, &raw.info, &mut warnings)?,
+                    None => CalibSet::default(),
+                };
+                FrameInput::Raw(raw, Box::new(calib))
+            }
+        })
+    })?;
+    let search_deg = shared.config.astrometry.search_radius_deg;
     let stars = match &shared.reference {
-        Some(file) => Some(timing.step("reference", || file.stars(&info))?),
+        Some(file) => Some(timing.step("reference", || file.stars(input, search_deg))?),
         None => None,
     };
     let reference = stars.as_ref().map(|s| s.view());
-    process_frame(input, reference, &shared.config, timing).map_err(|e| CliError::on(&spec.path, e))
+    let mut result = process_frame(frame, reference, &shared.config, &mut timing)
+        .map_err(|e| CliError::on(&spec.path, e))?;
+    result.summary.warnings.append(&mut warnings);
+    let forced = shared.positions.as_ref().map(|positions| {
+        timing.step("forced", || refcat::forced_table(&result, positions, &shared.config))
+    });
+    let options = WriteOptions { concurrent, ..shared.write };
+    let (out, stem) = (&shared.out, &input.stem);
+    outputs::write_frame(out, stem, &result, forced.as_ref(), &mut timing, options)?;
+    Ok(result.summary)
 }
 
 /// Names of the master frames of a detector (and band).
 pub fn calib_names(info: &VisitInfo) -> [String; 3] {
-    let d = info.detector;
-    [format!("bias-{d}.fits"), format!("dark-{d}.fits"), format!("flat-{}-{d}.fits", info.band)]
+    let (d, band) = (info.detector, safe_name(&info.band));
+    [format!("bias-{d}.fits"), format!("dark-{d}.fits"), format!("flat-{band}-{d}.fits")]
 }
 
-/// The master frames of a folder that fit this frame. A folder that holds none is an error.
-fn read_calib(folder: &Path, info: &VisitInfo) -> Result<CalibSet, CliError> {
+/// The master frames of a folder that fit this frame, with a warning for each that is not there. A
+/// folder that holds none is an error.
+fn read_calib(
+    folder: &Path,
+    info: &VisitInfo,
+    warnings: &mut Vec<String>,
+) -> Result<CalibSet, CliError> {
     let read = |name: &str| -> Result<Option<elqui_image::Image<f32>>, CliError> {
         let path = folder.join(name);
         if !path.is_file() {
@@ -210,6 +270,11 @@ fn read_calib(folder: &Path, info: &VisitInfo) -> Result<CalibSet, CliError> {
             format!("none of {} is there; make them with `elqui calib`", names.join(", ")),
         ));
     }
+    let found = [calib.bias.is_some(), calib.dark.is_some(), calib.flat.is_some()];
+    for (name, _) in names.iter().zip(found).filter(|(_, found)| !found) {
+        warnings
+            .push(format!("{} is not there: that step is left out", folder.join(name).display()));
+    }
     Ok(calib)
 }
 
@@ -222,7 +287,7 @@ pub fn read_config(path: Option<&Path>) -> Result<ProcessConfig, CliError> {
 }
 
 /// What a frame came to, in one line for a person.
-fn one_line(stem: &str, s: &FrameSummary) -> String {
+fn described(stem: &str, s: &FrameSummary) -> String {
     let optional = |v: Option<f64>, digits: usize| {
         v.map_or_else(|| "-".to_string(), |v| format!("{v:.digits$}"))
     };

@@ -1,5 +1,6 @@
 //! Progress: a bar on a terminal, a plain line a step elsewhere. Everything goes to stderr.
 
+use crate::outputs::note;
 use elqui_pipeline::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -22,7 +23,7 @@ impl Bar {
             bar
         });
         if bar.is_none() {
-            eprintln!("{title}: {total} to do");
+            note(&format!("{title}: {total} to do"));
         }
         Self { title: title.to_string(), bar }
     }
@@ -33,15 +34,15 @@ impl Bar {
             bar.set_message(message.to_string());
             bar.inc(1);
         } else {
-            eprintln!("{}: {message}", self.title);
+            note(&format!("{}: {message}", self.title));
         }
     }
 
     /// Print a line without breaking the bar.
     pub fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| note(text)),
+            None => note(text),
         }
     }
 

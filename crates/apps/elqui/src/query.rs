@@ -5,7 +5,6 @@ use crate::outputs;
 use elqui_schema::{ColumnData, Table};
 use elqui_skydb::{QueryLimits, SkyDb};
 use elqui_votable::Encoding;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Rows printed as a table when no limit is asked for.
@@ -52,7 +51,8 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let limits = QueryLimits { rows_max: args.max_rows, time_max_s: args.timeout };
     let answer = db.query_with(&args.sql, limits).map_err(CliError::work)?;
     if answer.truncated {
-        eprintln!("elqui: the answer is cut at {} rows (--max-rows)", args.max_rows);
+        let cut = format!("elqui: the answer is cut at {} rows (--max-rows)", args.max_rows);
+        outputs::note(&cut);
     }
     let bytes = match args.format {
         Format::Table => text_table(&answer.table, args.out.is_none()).into_bytes(),
@@ -62,11 +62,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     };
     match &args.out {
         Some(path) => outputs::put(path, &bytes),
-        None => match std::io::stdout().write_all(&bytes) {
-            // A reader that has seen enough (`| head`) is no failure.
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(CliError::work),
-        },
+        None => outputs::say_bytes(&bytes),
     }
 }
 
@@ -79,7 +75,9 @@ pub fn folders(given: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
     if demo.is_dir() {
         return Ok(vec![demo]);
     }
-    Err(CliError::words("no catalogue: give one with --catalog DIR (`elqui demo` makes elqui-demo/catalog)"))
+    Err(CliError::words(
+        "no catalogue: give one with --catalog DIR (`elqui demo` makes elqui-demo/catalog)",
+    ))
 }
 
 /// Columns aligned for a terminal. `cut` stops after a hundred rows and says so.
@@ -117,7 +115,8 @@ fn text_table(table: &Table, cut: bool) -> String {
         line(columns.iter().map(|(_, cells, numeric)| (cells[row].as_str(), *numeric)).collect());
     }
     if rows < table.rows() {
-        out += &format!("... {} rows in all; --out FILE or --format csv gives them\n", table.rows());
+        out +=
+            &format!("... {} rows in all; --out FILE or --format csv gives them\n", table.rows());
     } else {
         out += &format!("({rows} rows)\n");
     }

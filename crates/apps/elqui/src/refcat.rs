@@ -1,18 +1,23 @@
 //! Reference catalogues, and positions for forced photometry, from files of any of the usual kinds.
 
 use crate::error::CliError;
+use crate::inputs::DetectorInput;
 use elqui_astrometry::propagate;
+use elqui_base::UnitVector;
 use elqui_fits::FitsFile;
-use elqui_image::VisitInfo;
 use elqui_matching::{ColumnMap, RefCatalog, RefStar};
 use elqui_production::{ProcessConfig, ProcessOutput, Reference};
 use elqui_schema::{Column, ColumnData, Table};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Read a table: CSV, Parquet, FITS (gzip'd or not) or VOTable, known by its name.
 pub fn read_any_table(path: &Path) -> Result<Table, CliError> {
     let text = path.to_string_lossy();
-    let (file_name, extension) = elqui_fits::split_extension(&text);
+    // A file whose own name ends in brackets wins.
+    let (file_name, extension) =
+        if path.exists() { (&*text, None) } else { elqui_fits::split_extension(&text) };
     let lower = file_name.to_ascii_lowercase();
     let bare = lower.strip_suffix(".gz").unwrap_or(&lower);
     if [".fits", ".fit", ".fts", ".fz"].iter().any(|e| bare.ends_with(e)) {
@@ -35,7 +40,13 @@ pub struct ReferenceFile {
     path: std::path::PathBuf,
     table: Table,
     columns: ColumnMap,
+    /// The stars by band: frames of one band share them.
+    bands: Mutex<BTreeMap<String, Arc<RefCatalog>>>,
 }
+
+/// A frame's stars are looked for so much farther out than its pointing, size and search say:
+/// detectors lie beside their camera's boresight, and reference points outside of their images.
+const MARGIN_DEG: f64 = 3.0;
 
 /// The stars for one frame, at its epoch.
 pub struct FrameStars {
@@ -79,20 +90,48 @@ impl ReferenceFile {
         let table = read_any_table(path)?;
         // A table without positions is refused here, once, and not on every frame.
         RefCatalog::from_table_with(&table, "", &columns).map_err(|e| CliError::on(path, e))?;
-        Ok(Self { path: path.to_path_buf(), table, columns })
+        Ok(Self { path: path.to_path_buf(), table, columns, bands: Mutex::default() })
     }
 
-    /// Stars in the frame's band, moved to the frame's epoch.
-    pub fn stars(&self, info: &VisitInfo) -> Result<FrameStars, CliError> {
-        let catalog = RefCatalog::from_table_with(&self.table, &info.band, &self.columns)
+    fn band(&self, band: &str) -> Result<Arc<RefCatalog>, CliError> {
+        let mut bands = self.bands.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = bands.get(band) {
+            return Ok(known.clone());
+        }
+        let catalog = RefCatalog::from_table_with(&self.table, band, &self.columns)
             .map_err(|e| CliError::on(&self.path, e))?;
-        let stars = if info.mid_mjd_tai.0 > 0.0 {
-            propagate(&catalog.stars, info.mid_mjd_tai)
-        } else {
-            catalog.stars
-        };
+        let catalog = Arc::new(catalog);
+        bands.insert(band.to_string(), catalog.clone());
+        Ok(catalog)
+    }
+
+    /// Stars in the frame's band about the frame, moved to its epoch.
+    pub fn stars(&self, frame: &DetectorInput, search_deg: f64) -> Result<FrameStars, CliError> {
+        let catalog = self.band(&frame.info.band)?;
+        let radius_deg = MARGIN_DEG + search_deg + frame.half_diagonal_deg();
+        let mut stars = near(&catalog.stars, &frame.pointings(), radius_deg);
+        let date = frame.info.mid_mjd_tai;
+        if date.0 > 0.0 {
+            stars = propagate(&stars, date);
+        }
         Ok(FrameStars { stars, photometric: catalog.photometric })
     }
+}
+
+/// Stars about any of the centres; all of them when that cannot be said or none is there.
+fn near(stars: &[RefStar], centers: &[(f64, f64)], radius_deg: f64) -> Vec<RefStar> {
+    let centers: Vec<UnitVector> =
+        centers.iter().map(|&(ra, dec)| UnitVector::from_ra_dec_deg(ra, dec)).collect();
+    if centers.is_empty() || !(radius_deg < 90.0) {
+        return stars.to_vec();
+    }
+    let limit = radius_deg.to_radians().cos();
+    let is_near = |s: &&RefStar| {
+        let v = UnitVector::from_ra_dec_deg(s.ra, s.dec);
+        centers.iter().any(|c| c.dot(v) >= limit)
+    };
+    let found: Vec<RefStar> = stars.iter().filter(is_near).copied().collect();
+    if found.is_empty() { stars.to_vec() } else { found }
 }
 
 /// Positions for forced photometry: `ra` and `dec` of a table, degrees.
@@ -119,9 +158,14 @@ pub fn forced_table(
     let forced = elqui_measurement::forced_psf(exposure, &pixels, &config.measurement);
     let scale = exposure.photo_calib.as_ref().map_or(1.0, |p| p.njy_per_adu);
     let correction = exposure.ap_corr.0.get("psfFlux");
-    let factor = |k: usize| {
-        scale * correction.map_or(1.0, |field| field.eval(pixels[k].0, pixels[k].1))
-    };
+    let (flux, flux_err): (Vec<f64>, Vec<f64>) = forced
+        .iter()
+        .zip(&pixels)
+        .map(|(f, &(x, y))| {
+            let (c, c_err) = correction.map_or((1.0, 0.0), |a| (a.eval(x, y), a.error(x, y)));
+            (scale * c * f.flux, scale * (c * f.flux_err).hypot(f.flux * c_err))
+        })
+        .unzip();
     let unit = &result.sources.flux_unit;
     let mut table = Table::new("ForcedSource");
     let mut add = |name: &str, unit: &str, values: Vec<f64>| {
@@ -133,11 +177,28 @@ pub fn forced_table(
     add("dec", "deg", positions.iter().map(|p| p.1).collect());
     add("x", "pixel", pixels.iter().map(|p| p.0).collect());
     add("y", "pixel", pixels.iter().map(|p| p.1).collect());
-    add("psfFlux", unit, forced.iter().enumerate().map(|(k, f)| factor(k) * f.flux).collect());
-    add("psfFluxErr", unit, forced.iter().enumerate().map(|(k, f)| factor(k) * f.flux_err).collect());
+    add("psfFlux", unit, flux);
+    add("psfFluxErr", unit, flux_err);
     table.columns.push(Column::new(
         "psfFlux_flag",
         ColumnData::Bool(forced.iter().map(|f| f.flag || !f.flux.is_finite()).collect()),
     ));
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_stars_about_the_frame_are_kept_where_it_is_known() {
+        let at = |ra: f64, dec: f64| RefStar { ra, dec, ..RefStar::default() };
+        let stars = [at(359.5, 0.0), at(1.0, 0.5), at(10.0, 0.0)];
+        let count = |centers: &[(f64, f64)], radius| near(&stars, centers, radius).len();
+        assert_eq!(count(&[(0.0, 0.0)], 2.0), 2);
+        assert_eq!(count(&[(0.0, 0.0), (10.0, 0.0)], 2.0), 3);
+        assert_eq!(count(&[], 2.0), 3);
+        assert_eq!(count(&[(0.0, 0.0)], f64::NAN), 3);
+        assert_eq!(count(&[(180.0, 0.0)], 2.0), 3, "none is near: all are asked");
+    }
 }

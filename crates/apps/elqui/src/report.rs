@@ -55,20 +55,37 @@ pub fn against_truth(
     let percent = |a: usize, b: usize| format!("{:.2}% of {b}", 100.0 * a as f64 / b.max(1) as f64);
     let rows = [
         ("raw science frames processed", format!("{} ({failed} failed)", frames.len())),
-        ("sources, objects", format!("{}, {}", n(frames.iter().map(|f| f.sources.len()).sum()), n(objects.len()))),
+        (
+            "sources, objects",
+            format!("{}, {}", n(frames.iter().map(|f| f.sources.len()).sum()), n(objects.len())),
+        ),
         ("bright stars, position east (mas)", pair(&pool.east_mas)),
         ("bright stars, position north (mas)", pair(&pool.north_mas)),
         ("bright stars, PSF flux (mmag)", pair(&pool.flux_mmag)),
         ("stars of S/N 20-200, flux residual over its error", pair(&pool.flux_pull)),
         ("stars of S/N 20-200, position residual over its error", pair(&pool.position_pull)),
         ("true objects of S/N > 10 found", percent(pool.found_bright, pool.true_bright)),
-        ("sources of S/N > 10 that nothing true explains", percent(pool.unmatched_bright, pool.sources_bright)),
+        (
+            "sources of S/N > 10 that nothing true explains",
+            percent(pool.unmatched_bright, pool.sources_bright),
+        ),
         ("zero point against truth, per frame (mmag)", pair(&pool.zero_point_mmag)),
-        ("astrometric residual to the reference, per frame (mas)", format!("{:.1} median", median(&mut pool.astrometry_mas.clone()))),
+        (
+            "astrometric residual to the reference, per frame (mas)",
+            format!("{:.1} median", median(&mut pool.astrometry_mas.clone())),
+        ),
         ("variable stars", variables),
-        ("wall time, peak memory", format!("{:.0} s, {:.2} GiB", elapsed.as_secs_f64(), clock::peak_memory_bytes().unwrap_or(0) as f64 / (1u64 << 30) as f64)),
+        (
+            "wall time, peak memory",
+            format!(
+                "{:.0} s, {:.2} GiB",
+                elapsed.as_secs_f64(),
+                clock::peak_memory_bytes().unwrap_or(0) as f64 / (1u64 << 30) as f64
+            ),
+        ),
     ];
-    let mut text = String::from("# The demo against the truth\n\n| quantity | value |\n|---|---|\n");
+    let mut text =
+        String::from("# The demo against the truth\n\n| quantity | value |\n|---|---|\n");
     for (what, value) in rows {
         text += &format!("| {what} | {value} |\n");
     }
@@ -85,7 +102,8 @@ fn compare(frame: &ProcessedFrame, truth: &Table, pool: &mut Pool) -> Result<(),
     let (width, height) = (summary.width_pixels as f64, summary.height_pixels as f64);
     let inside = |x: f64, y: f64| x > 20.0 && y > 20.0 && x < width - 21.0 && y < height - 21.0;
 
-    let rows: Vec<usize> = (0..s.len()).filter(|&r| s.detect_is_primary[r] && s.ra[r].is_finite()).collect();
+    let rows: Vec<usize> =
+        (0..s.len()).filter(|&r| s.detect_is_primary[r] && s.ra[r].is_finite()).collect();
     let (sra, sdec): (Vec<f64>, Vec<f64>) = rows.iter().map(|&r| (s.ra[r], s.dec[r])).unzip();
     let radius = 2.0 * summary.pixel_scale_arcsec.unwrap_or(0.2).max(0.1);
     let truth_points = PointView { ra: &ra, dec: &dec };
@@ -111,7 +129,8 @@ fn compare(frame: &ProcessedFrame, truth: &Table, pool: &mut Pool) -> Result<(),
         if star[k] == 0.0 || !clean {
             continue;
         }
-        let east = (s.ra[r] - ra[k]) * dec[k].to_radians().cos() * 3.6e6;
+        let turn = (s.ra[r] - ra[k] + 540.0).rem_euclid(360.0) - 180.0;
+        let east = turn * dec[k].to_radians().cos() * 3.6e6;
         let north = (s.dec[r] - dec[k]) * 3.6e6;
         let true_njy = elqui_base::mag_ab_to_njy(mag[k]);
         let mmag = -2500.0 * (s.psf_flux[r] / true_njy).log10();
@@ -130,7 +149,10 @@ fn compare(frame: &ProcessedFrame, truth: &Table, pool: &mut Pool) -> Result<(),
     let mut explained = vec![false; rows.len()];
     back.iter().for_each(|m| explained[m.a] = true);
     for (k, &r) in rows.iter().enumerate() {
-        if s.psf_flux[r] > 10.0 * s.psf_flux_err[r] && inside(s.x[r], s.y[r]) && !s.pixel_flags_saturated[r] {
+        if s.psf_flux[r] > 10.0 * s.psf_flux_err[r]
+            && inside(s.x[r], s.y[r])
+            && !s.pixel_flags_saturated[r]
+        {
             pool.sources_bright += 1;
             pool.unmatched_bright += usize::from(!explained[k]);
         }
@@ -157,7 +179,8 @@ fn variables(dir: &Path, survey: &Survey) -> Result<String, CliError> {
     let truth = survey.truth_objects().map_err(CliError::work)?;
     let number = |t: &Table, name: &str| t.numbers(name).map_err(CliError::work);
     let (ra, dec) = (number(&table, "coord_ra")?, number(&table, "coord_dec")?);
-    let (tra, tdec, amplitude) = (number(&truth, "ra")?, number(&truth, "dec")?, number(&truth, "amplitude")?);
+    let (tra, tdec, amplitude) =
+        (number(&truth, "ra")?, number(&truth, "dec")?, number(&truth, "amplitude")?);
     let bands: Vec<String> = table
         .columns
         .iter()
@@ -165,14 +188,15 @@ fn variables(dir: &Path, survey: &Survey) -> Result<String, CliError> {
         .collect();
     let mut score = vec![0.0f64; ra.len()];
     for band in &bands {
-        let mean = number(&table, &format!("{band}_psfFluxMean"))?;
+        let mean = number(&table, &format!("{band}_psfFlux"))?;
         let sigma = number(&table, &format!("{band}_psfFluxSigma"))?;
         for k in 0..score.len() {
             let relative = sigma[k] / mean[k];
             score[k] = score[k].max(if relative.is_finite() { relative } else { 0.0 });
         }
     }
-    let found = match_sky(PointView { ra: &tra, dec: &tdec }, PointView { ra: &ra, dec: &dec }, 0.5);
+    let found =
+        match_sky(PointView { ra: &tra, dec: &tdec }, PointView { ra: &ra, dec: &dec }, 0.5);
     let strong: Vec<f64> =
         found.iter().filter(|m| amplitude[m.a] > 0.2).map(|m| score[m.b]).collect();
     let steady = strong.iter().filter(|s| **s > 0.05).count();

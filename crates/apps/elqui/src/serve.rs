@@ -1,6 +1,7 @@
 //! `elqui serve`: the page over catalogues and processed frames.
 
 use crate::error::CliError;
+use crate::outputs;
 use crate::query;
 use elqui_portal::{FolderImages, ImageProvider, NoImages, PortalState, router};
 use elqui_skydb::{QueryLimits, SkyDb};
@@ -77,7 +78,7 @@ pub fn serve(
             CliError::work(format!("cannot listen on {listen}: {e}; choose another --listen"))
         })?;
         let address = listener.local_addr().map_err(CliError::work)?;
-        println!("the page is at http://{address}/ (Ctrl-C ends it)");
+        outputs::say(&format!("the page is at http://{address}/ (Ctrl-C ends it)"))?;
         elqui_web::serve(listener, page).await.map_err(CliError::work)
     })
 }

@@ -1,12 +1,11 @@
 //! `elqui simulate`: raw frames of a simulated survey, or one scene, with their truth.
 
 use crate::error::CliError;
-use crate::outputs;
+use crate::outputs::{self, write_table};
 use crate::progress::Bar;
 use elqui_fits::Writer;
 use elqui_image::{Header, Value};
 use elqui_instrument::Instrument;
-use elqui_schema::Table;
 use elqui_simulate::{Scene, SimFrame, SimulateError, Survey, SurveyConfig};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -30,7 +29,15 @@ pub struct Args {
 
 /// Keys that only a survey has; a description without them (and not empty) is a scene's.
 const SURVEY_KEYS: [&str; 9] = [
-    "instrument", "bands", "pointing", "psf", "sky", "camera", "bias_frames", "dark_frames", "flat_frames",
+    "instrument",
+    "bands",
+    "pointing",
+    "psf",
+    "sky",
+    "camera",
+    "bias_frames",
+    "dark_frames",
+    "flat_frames",
 ];
 
 pub fn run(args: &Args) -> Result<(), CliError> {
@@ -47,18 +54,17 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     let config: SurveyConfig = serde_yaml_ng::from_str(&text).map_err(|e| CliError::on(path, e))?;
     let survey = new_survey(config, args.seed)?;
     let frames = write_survey(&survey, &args.out)?;
-    println!("{}: {} raw frames", args.out.display(), frames.len());
-    Ok(())
+    outputs::say(&format!("{}: {} raw frames", args.out.display(), frames.len()))
 }
 
 fn write_scene(scene: &Scene, out: &Path) -> Result<(), CliError> {
     let frame = scene.render().map_err(CliError::work)?;
     let path = out.join("scene.fits");
-    elqui_fits::write_image(&path, &frame.image, &frame.header).map_err(|e| CliError::on(&path, e))?;
+    elqui_fits::write_image(&path, &frame.image, &frame.header)
+        .map_err(|e| CliError::on(&path, e))?;
     write_table(&frame.truth, &out.join("truth.parquet"))?;
     write_table(&frame.reference, &out.join("refcat.parquet"))?;
-    println!("{}: {} objects", path.display(), frame.truth.rows());
-    Ok(())
+    outputs::say(&format!("{}: {} objects", path.display(), frame.truth.rows()))
 }
 
 /// A survey with the simulated camera that ships with elqui.
@@ -100,12 +106,13 @@ pub fn write_survey(survey: &Survey, out: &Path) -> Result<Vec<PathBuf>, CliErro
         .par_iter()
         .map(|job| {
             let frame = make(survey, *job).map_err(CliError::work)?;
-            let path = raw.join(format!("{}.fits", frame.stem()));
+            let stem = outputs::safe_name(&frame.stem());
+            let path = raw.join(format!("{stem}.fits"));
             write_raw(&frame, &path)?;
             if frame.truth.rows() > 0 {
-                write_table(&frame.truth, &truth.join(format!("{}.parquet", frame.stem())))?;
+                write_table(&frame.truth, &truth.join(format!("{stem}.parquet")))?;
             }
-            bar.tick(&frame.stem());
+            bar.tick(&stem);
             Ok(path)
         })
         .collect::<Result<Vec<_>, CliError>>()?;
@@ -137,8 +144,4 @@ fn write_raw(frame: &SimFrame, path: &Path) -> Result<(), CliError> {
         writer.image(&format!("AMP{hdu}"), &pixels, &cards);
     }
     writer.save(path).map_err(|e| CliError::on(path, e))
-}
-
-pub fn write_table(table: &Table, path: &Path) -> Result<(), CliError> {
-    elqui_tables::write_parquet(table, path).map_err(|e| CliError::on(path, e))
 }

@@ -28,7 +28,8 @@ fn fast() -> bool {
 
 /// The number that begins a report row's value.
 fn row(report: &str, what: &str) -> String {
-    let line = report.lines().find(|l| l.contains(what)).unwrap_or_else(|| panic!("{what}: {report}"));
+    let line =
+        report.lines().find(|l| l.contains(what)).unwrap_or_else(|| panic!("{what}: {report}"));
     line.split('|').nth(2).unwrap().trim().to_string()
 }
 
@@ -36,6 +37,21 @@ fn first_number(text: &str) -> f64 {
     let clean: String =
         text.chars().take_while(|c| c.is_ascii_digit() || ".+-".contains(*c)).collect();
     clean.parse().unwrap_or_else(|_| panic!("no number: {text}"))
+}
+
+#[test]
+fn a_folder_that_is_not_the_demos_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let raw = dir.path().join("raw");
+    std::fs::create_dir(&raw).unwrap();
+    let mine = put(&raw, "mine.fits", b"years of work");
+    let run = elqui(&["demo", "--no-serve", "--dir", text(dir.path())]);
+    assert_eq!(run.status.code(), Some(1));
+    let log = stderr(&run);
+    assert!(log.contains("`raw`") && log.contains("--dir"), "{log}");
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert_eq!(std::fs::read(mine).unwrap(), b"years of work");
+    assert_eq!(listing(dir.path()), ["raw"]);
 }
 
 #[test]
@@ -69,7 +85,8 @@ fn queries(demo: &Path) {
     };
     let run = ask("SELECT COUNT(*) AS n FROM CcdVisit", &["--format", "csv"]);
     assert_eq!(String::from_utf8_lossy(&run.stdout).trim(), "n\n12", "{}", stderr(&run));
-    let sql = "SELECT TOP 3 sourceId, psfFlux FROM Source WHERE detect_isPrimary ORDER BY psfFlux DESC";
+    let sql =
+        "SELECT TOP 3 sourceId, psfFlux FROM Source WHERE detect_isPrimary ORDER BY psfFlux DESC";
     let run = ask(sql, &[]);
     assert!(run.status.success(), "{}", stderr(&run));
     assert!(String::from_utf8_lossy(&run.stdout).contains("(3 rows)"));
@@ -105,7 +122,8 @@ fn browser(demo: &Path, scratch: &Path) {
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let server = Server(child);
-    let url = line.split_whitespace().find(|w| w.starts_with("http://")).expect("an address").to_string();
+    let url =
+        line.split_whitespace().find(|w| w.starts_with("http://")).expect("an address").to_string();
     let shots = std::env::var("ELQUI_SCREENSHOTS")
         .map_or_else(|_| scratch.join("shots"), std::path::PathBuf::from);
     let run = Command::new("npm")

@@ -20,10 +20,14 @@ fn with_a_good_one(bad_name: &str, bad: &[u8], extra: &[&str]) -> String {
     assert_eq!(run.status.code(), Some(1), "{log}");
     assert!(!log.contains("panicked"), "{log}");
     let names = listing(&out);
-    assert!(names.contains(&"good.sources.parquet".to_string()), "the good frame is there: {names:?} {log}");
+    assert!(
+        names.contains(&"good.sources.parquet".to_string()),
+        "the good frame is there: {names:?} {log}"
+    );
     let stem = bad_name.split('.').next().unwrap();
     assert!(!names.iter().any(|n| n.contains(stem)), "nothing of the bad one: {names:?}");
-    let lines: Vec<&str> = log.lines().filter(|l| l.contains(bad_name) && l.contains("elqui:")).collect();
+    let lines: Vec<&str> =
+        log.lines().filter(|l| l.contains(bad_name) && l.contains("elqui:")).collect();
     assert_eq!(lines.len(), 1, "one line names it: {log}");
     lines[0].to_string()
 }
@@ -47,14 +51,16 @@ fn sizes_that_cannot_be() {
     with_a_good_one("zero.fits", &fits_bytes(0, 0, &[], &cards()), &[]);
     let mut huge = fits_bytes(10, 10, &[1.0; 100], &cards());
     let at = huge.windows(6).position(|w| w == b"NAXIS1").unwrap();
-    huge[at..at + 80].copy_from_slice(format!("{:<80}", "NAXIS1  =  9223372036854775807").as_bytes());
+    huge[at..at + 80]
+        .copy_from_slice(format!("{:<80}", "NAXIS1  =  9223372036854775807").as_bytes());
     with_a_good_one("huge.fits", &huge, &[]);
 }
 
 #[test]
 fn images_without_a_sky() {
     let n = SIDE * SIDE;
-    let line = with_a_good_one("nan.fits", &fits_bytes(SIDE, SIDE, &vec![f32::NAN; n], &cards()), &[]);
+    let line =
+        with_a_good_one("nan.fits", &fits_bytes(SIDE, SIDE, &vec![f32::NAN; n], &cards()), &[]);
     assert!(line.to_lowercase().contains("usable") || line.contains("NaN"), "{line}");
     with_a_good_one("saturated.fits", &fits_bytes(SIDE, SIDE, &vec![65000.0; n], &cards()), &[]);
 }
@@ -63,7 +69,8 @@ fn images_without_a_sky() {
 fn a_wrong_checksum_is_named() {
     let mut cards = cards();
     cards.push(format!("{:<8}= '{:<16}'", "DATASUM", "123456789"));
-    let line = with_a_good_one("sum.fits", &fits_bytes(SIDE, SIDE, &pixels(&field(1), 2), &cards), &[]);
+    let line =
+        with_a_good_one("sum.fits", &fits_bytes(SIDE, SIDE, &pixels(&field(1), 2), &cards), &[]);
     assert!(line.to_lowercase().contains("checksum") || line.contains("DATASUM"), "{line}");
 }
 
@@ -155,4 +162,12 @@ fn full_disk(dir: &Path, frame: &Path) {
     assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
     assert!(stderr(&run).contains("good.exposure.fits"), "{}", stderr(&run));
     assert_eq!(listing(&out), Vec::<String>::new(), "nothing half-written");
+    // What an earlier run left there stays when its rewrite fails.
+    let kept = put(&out, "good.sources.parquet", b"earlier");
+    let run = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_elqui"), text(frame), text(&out)])
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
+    assert_eq!(std::fs::read(kept).unwrap(), b"earlier");
 }

@@ -38,7 +38,14 @@ fn the_same_input_gives_the_same_bytes_on_any_number_of_threads() {
     for threads in ["1", "3"] {
         let out = dir.path().join(threads);
         let run = elqui(&[
-            "--threads", threads, "process", text(&frame), "--refcat", text(&refcat), "--out", text(&out),
+            "--threads",
+            threads,
+            "process",
+            text(&frame),
+            "--refcat",
+            text(&refcat),
+            "--out",
+            text(&out),
         ]);
         assert!(run.status.success(), "{}", stderr(&run));
         for (k, suffix) in ["exposure.fits", "sources.parquet", "summary.json"].iter().enumerate() {
@@ -65,11 +72,42 @@ fn without_a_reference_fluxes_stay_in_adu_and_the_file_says_so() {
 }
 
 #[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let frame = put(dir.path(), "good.fits", &good_frame());
+    let out = dir.path().join("out");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_elqui"))
+        .args(["process", text(&frame), "--out", text(&out)])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let run = child.wait_with_output().unwrap();
+    assert!(run.status.success(), "{}", stderr(&run));
+    assert!(out.join("good.summary.json").is_file());
+}
+
+#[test]
+fn a_second_run_replaces_the_first_and_its_optional_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let frame = put(dir.path(), "good.fits", &good_frame());
+    let out = dir.path().join("out");
+    let args = ["process", text(&frame), "--out", text(&out)];
+    assert!(elqui(&args).status.success());
+    assert!(out.join("good.preview.png").is_file());
+    let again = elqui(&[&args[..], &["--no-preview"]].concat());
+    assert!(again.status.success(), "{}", stderr(&again));
+    let names = listing(&out);
+    assert!(!names.iter().any(|n| n.contains("preview")), "{names:?}");
+    assert!(names.contains(&"good.sources.parquet".to_string()), "{names:?}");
+}
+
+#[test]
 fn a_run_that_is_killed_leaves_whole_files_or_none() {
     let dir = tempfile::tempdir().unwrap();
     let frame = put(dir.path(), "good.fits", &good_frame());
-    let kills: u64 =
-        std::env::var("ELQUI_KILLS").ok().and_then(|v| v.parse().ok()).unwrap_or(12);
+    let kills: u64 = std::env::var("ELQUI_KILLS").ok().and_then(|v| v.parse().ok()).unwrap_or(12);
     let mut stream = Stream(7);
     for k in 0..kills {
         let out = dir.path().join(format!("out{k}"));

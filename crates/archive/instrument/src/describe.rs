@@ -19,6 +19,9 @@ pub struct Description {
     /// HDU of a corrected camera's image; the first image when absent.
     #[serde(default)]
     pub image_hdu: Option<usize>,
+    /// Cards that cannot be read count as absent (else they are errors).
+    #[serde(default)]
+    pub lenient: bool,
     /// This observatory's checksum cards are not kept up to date: they are not verified.
     #[serde(default)]
     pub stale_checksums: bool,
@@ -110,7 +113,7 @@ pub struct DetectorText {
 }
 
 /// Sections are `"[x1:x2,y1:y2]"` (1-based, both ends in), the name of a card that holds one, or
-/// `full` (the whole image, by NAXIS1 and NAXIS2).
+/// `full` (the whole image).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AmplifierText {

@@ -105,7 +105,11 @@ fn resolve(said: &str, primary: &Header, own: Option<&Header>) -> Result<Bbox, S
     let headers = [own, Some(primary)];
     let mut headers = headers.iter().flatten();
     if said.eq_ignore_ascii_case("full") {
-        let size = headers.find_map(|h| Some((h.number("NAXIS1")?, h.number("NAXIS2")?)));
+        // A tile-compressed image is a table by its NAXISn; the image's own axes are in ZNAXISn.
+        let pair = |h: &Header, name: &str| {
+            Some((h.number(&format!("{name}1"))?, h.number(&format!("{name}2"))?))
+        };
+        let size = headers.find_map(|h| pair(h, "ZNAXIS").or_else(|| pair(h, "NAXIS")));
         let (w, h) = size.ok_or("the header has no NAXIS1 and NAXIS2")?;
         return Ok(Bbox::new(0, 0, w.max(0.0) as usize, h.max(0.0) as usize));
     }

@@ -8,14 +8,23 @@ use crate::spec::{From as Source, Number, Spec, cards_of};
 use elqui_butler::{RawTranslator, TranslateError};
 use elqui_image::{Detector, Header, VisitInfo};
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 /// MJD of 2000-01-01, from which visits without a number are counted in seconds.
 const VISIT_EPOCH_MJD: f64 = 51_544.0;
 
-/// A camera as its description says.
+/// The built-in cameras, read once, in the order in which they are tried.
+static CAMERAS: LazyLock<Vec<(&str, Instrument)>> = LazyLock::new(|| {
+    let read = |name: &str, text: &str| {
+        Instrument::from_yaml(text, &format!("instruments/{name}.yaml")).ok()
+    };
+    BUILTIN.iter().filter_map(|&(name, text)| Some((name, read(name, text)?))).collect()
+});
+
+/// A camera as its description says; a clone shares it.
 #[derive(Debug, Clone)]
 pub struct Instrument {
-    description: Description,
+    description: Arc<Description>,
 }
 
 /// Numbers of an already corrected image; NaN where unknown.
@@ -31,8 +40,8 @@ pub struct CorrectedFacts {
 impl Instrument {
     /// A built-in camera by name, or a description by path.
     pub fn load(name_or_path: &str) -> Result<Self, InstrumentError> {
-        if let Some((name, text)) = BUILTIN.iter().find(|(name, _)| *name == name_or_path) {
-            return Self::from_yaml(text, &format!("instruments/{name}.yaml"));
+        if let Some((_, camera)) = CAMERAS.iter().find(|(name, _)| *name == name_or_path) {
+            return Ok(camera.clone());
         }
         let path = Path::new(name_or_path);
         let looks_like_path =
@@ -50,7 +59,7 @@ impl Instrument {
 
     /// From the text of a description; `file` is named in errors.
     pub fn from_yaml(text: &str, file: &str) -> Result<Self, InstrumentError> {
-        Ok(Self { description: Description::parse(text, file)? })
+        Ok(Self { description: Arc::new(Description::parse(text, file)?) })
     }
 
     pub fn builtin_names() -> Vec<&'static str> {
@@ -59,10 +68,7 @@ impl Instrument {
 
     /// The built-in camera whose tests this header passes; `generic` is never recognised.
     pub fn recognise(header: &Header) -> Option<Self> {
-        BUILTIN
-            .iter()
-            .filter_map(|(name, _)| Self::load(name).ok())
-            .find(|instrument| instrument.matches(header))
+        CAMERAS.iter().map(|(_, camera)| camera).find(|c| c.matches(header)).cloned()
     }
 
     /// As [`recognise`](Self::recognise), with `generic` for what no camera knows.
@@ -111,14 +117,14 @@ impl Instrument {
     }
 
     /// The facts of the visit. What the header does not say is empty, zero or NaN; a card that
-    /// cannot be read is an error that names it.
+    /// cannot be read is an error that names it, unless the camera is lenient.
     pub fn translate(&self, header: &Header) -> Result<VisitInfo, InstrumentError> {
         let cards = &self.description.cards;
         let text =
             |spec: &Option<Spec>| spec.as_ref().and_then(|s| s.text(header)).unwrap_or_default();
         let exposure_s = self.number(&cards.exposure_s, header, "the exposure time in seconds")?;
         let time = match &cards.time {
-            Some(spec) => spec.middle(header, exposure_s, self.name())?,
+            Some(spec) => spec.middle(header, exposure_s, self.name(), self.description.lenient)?,
             None => None,
         };
         let mid_mjd_tai = time.unwrap_or_default();
@@ -262,6 +268,7 @@ impl Instrument {
         let Some(spec) = spec else { return Ok(f64::NAN) };
         match spec.number(header) {
             Ok(found) => Ok(found.unwrap_or(f64::NAN)),
+            Err(_) if self.description.lenient => Ok(f64::NAN),
             Err(value) => Err(InstrumentError::BadCard {
                 instrument: self.name().to_string(),
                 card: cards_of(spec),

@@ -174,3 +174,31 @@ fn wrong_descriptions_are_named() {
     assert!(said("name: x\ncorrected: true\nrecognise: [[{card: A}]]").contains("recognise"));
     assert!(said("{").contains("mycam.yaml"));
 }
+
+#[test]
+fn a_compressed_image_is_full_by_its_own_axes() {
+    let yaml = "{name: t, detectors: [{id: 0, name: a, amplifiers: [{name: A, hdu: 1, data: full, gain: 1, read_noise_e: 1, saturation_adu: 1}]}]}";
+    let camera = Instrument::from_yaml(yaml, "t.yaml").unwrap();
+    let own = header(&[
+        ("NAXIS1", Value::Int(8)),
+        ("NAXIS2", Value::Int(30)),
+        ("ZNAXIS1", Value::Int(40)),
+        ("ZNAXIS2", Value::Int(30)),
+    ]);
+    let detector = camera.detector_with(&Header::default(), &|_| Some(&own)).unwrap();
+    assert_eq!((detector.width, detector.height), (40, 30));
+}
+
+#[test]
+fn the_generic_camera_passes_over_what_makes_no_sense() {
+    let h = header(&[
+        ("MJD-OBS", Value::Float(0.0)),
+        ("DATE-OBS", text("soon")),
+        ("EXPTIME", text("long")),
+        ("VISIT", text("first")),
+        ("RA", text("up")),
+    ]);
+    let info = Instrument::recognise_or_generic(&h).unwrap().translate(&h).unwrap();
+    assert_eq!((info.visit, info.mid_mjd_tai.0), (0, 0.0));
+    assert!(info.exposure_s.is_nan() && info.boresight_ra.is_nan());
+}

@@ -84,10 +84,10 @@ fn float_text(v: f64) -> String {
 
 /// A string, over CONTINUE cards where it is long.
 fn push_string(out: &mut Vec<u8>, start: &str, text: &str, comment: &str, standard: bool) {
-    let quoted = |s: &str| format!("'{s:<8}'");
+    let quoted = |s: &str| if standard { format!("'{s:<8}'") } else { format!("'{s}'") };
     let escaped = text.replace('\'', "''");
     let room = CARD - start.len() - 2;
-    if escaped.chars().count() <= room || !standard {
+    if escaped.chars().count() <= room {
         // Comments begin at column 32 at the earliest, as for numbers.
         let value = if standard { format!("{:<20}", quoted(&escaped)) } else { quoted(&escaped) };
         push_text(out, &with_comment(format!("{start}{value}"), comment));
@@ -135,6 +135,9 @@ mod tests {
         header.set("E", Value::Str("it's".into()), "quote");
         header.set("LONG", Value::Str("x'y ".repeat(60).trim_end().into()), "");
         header.set("ESO DET NAME", Value::Str("CCD".into()), "");
+        header.set("ESO DET LONG", Value::Str("y'z ".repeat(40).trim_end().into()), "");
+        let longest = "N".repeat(CARD - 4 - "HIERARCH  = ".len());
+        header.set(&longest, Value::Str("'more".into()), "");
         header.set("F", Value::Float(3.0), "");
         header.set("G", Value::Undefined, "");
         header.cards.push(Card {

@@ -275,6 +275,9 @@ fn stated_sums(header: &Header) -> Option<(Option<u32>, bool)> {
     (datasum.is_some() || checksum).then_some((datasum, checksum))
 }
 
+/// A header without END is given up after so many bytes.
+const HEADER_MAX: u64 = 32 << 20;
+
 /// A header and its length in whole blocks; `None` when it has no END.
 fn read_header(source: &Source, at: u64) -> std::io::Result<Option<(Header, u64)>> {
     // Most headers fit the first piece; a longer one is read again from its start, twice as far.
@@ -284,9 +287,9 @@ fn read_header(source: &Source, at: u64) -> std::io::Result<Option<(Header, u64)
         if let Some((header, cards)) = parse_cards(&bytes) {
             return Ok(Some((header, padded((cards * CARD) as u64))));
         }
-        if (bytes.len() as u64) < want {
+        if (bytes.len() as u64) < want || want == HEADER_MAX {
             return Ok(None);
         }
-        want *= 2;
+        want = (2 * want).min(HEADER_MAX);
     }
 }

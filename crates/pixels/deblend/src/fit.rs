@@ -50,10 +50,14 @@ pub fn fit_points(
     scratch: &mut Scratch,
 ) -> Vec<f32> {
     let mut residual = blend.pixels.data().to_vec();
-    let mut locals: Vec<LocalPsf> = vec![LocalPsf::default(); points.len()];
+    // Each point keeps its tabulated PSF from sweep to sweep. A blend that is only fitted for fluxes
+    // may have very many points and few sweeps: there one is shared, for its memory.
+    let shared = !positions;
+    let mut locals = vec![LocalPsf::default(); if shared { 1 } else { points.len() }];
     for sweep in 0..sweeps {
         let mut moved = 0.0f64;
-        for (p, local) in points.iter_mut().zip(&mut locals).filter(|(p, _)| p.valid) {
+        for (k, p) in points.iter_mut().enumerate().filter(|(_, p)| p.valid) {
+            let local = &mut locals[if shared { 0 } else { k }];
             // The PSF's place on the detector is the blend's frame plus its corner.
             let (cx, cy) = (f64::from(blend.bbox.x0), f64::from(blend.bbox.y0));
             if !local.covers(p.x + cx, p.y + cy) {

@@ -2,10 +2,10 @@
 
 use crate::blend::Blend;
 use crate::config::DeblendConfig;
-use elqui_image::{Footprint, HeavyFootprint, Image, Mask, Peak, PsfModel, PsfSampler};
 use crate::fit::{Point, Scratch, fit_points};
-use rayon::prelude::*;
 use crate::template::{scale_templates, templates};
+use elqui_image::{Footprint, HeavyFootprint, Image, Mask, Peak, PsfModel, PsfSampler};
+use rayon::prelude::*;
 
 /// The children of one parent.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -64,8 +64,8 @@ fn symmetric_excess(
     let mut excess = 0.0f64;
     for j in ring.y0..ring.y0 + ring.height {
         for i in ring.columns() {
-            let r = (i as f64 - point.x).hypot(j as f64 - point.y);
-            if r > 0.6 * fwhm && r < 2.0 * fwhm {
+            let r2 = (i as f64 - point.x).powi(2) + (j as f64 - point.y).powi(2);
+            if r2 > (0.6 * fwhm).powi(2) && r2 < (2.0 * fwhm).powi(2) {
                 excess += f64::from(at(i as i32, j as i32));
             }
         }
@@ -88,28 +88,38 @@ fn symmetric_excess(
             }
         }
     }
-    let pixel = |i: i32, j: i32| -> Option<f32> {
-        let (i, j) = (usize::try_from(i).ok()?, usize::try_from(j).ok()?);
-        t.index(i, j).map(|k| own[k])
-    };
-    let smaller = |i: i32, j: i32| -> f32 {
-        match (pixel(i, j), pixel(tx - i, ty - j)) {
-            (Some(a), Some(b)) => a.min(b),
-            _ => 0.0,
+    let (x0, y0) = (t.x0 as i32, t.y0 as i32);
+    let (x1, y1) = (x0 + t.width as i32, y0 + t.height as i32);
+    // The smaller of each pixel and its partner; nothing where the partner is not in the window.
+    let mut smaller = Vec::with_capacity(own.len());
+    for j in y0..y1 {
+        for i in x0..x1 {
+            let (k, l) = (tx - i, ty - j);
+            let inside = k >= x0 && k < x1 && l >= y0 && l < y1;
+            let here = own[smaller.len()];
+            let value = if inside {
+                here.min(own[(l - y0) as usize * t.width + (k - x0) as usize])
+            } else {
+                0.0
+            };
+            smaller.push(value);
         }
-    };
+    }
     let mut values = Vec::with_capacity(own.len());
-    for j in t.y0 as i32..(t.y0 + t.height) as i32 {
-        for i in t.x0 as i32..(t.x0 + t.width) as i32 {
-            // Smoothed over 3 x 3 pixels, so that noise is not a template.
-            let (mut sum, mut n) = (0.0, 0.0);
-            for l in (j - 1).max(0)..=(j + 1).min(h - 1) {
-                for k in (i - 1).max(0)..=(i + 1).min(w - 1) {
-                    sum += smaller(k, l);
-                    n += 1.0;
-                }
+    for j in y0..y1 {
+        // Smoothed over 3 x 3 pixels, so that noise is not a template; beyond the window there is
+        // nothing, beyond the blend there are no pixels.
+        let rows = (j - 1).max(0)..=(j + 1).min(h - 1);
+        for i in x0..x1 {
+            let columns = (i - 1).max(0)..=(i + 1).min(w - 1);
+            let n = rows.clone().count() * columns.clone().count();
+            let (from, to) = ((columns.start() - x0).max(0), (columns.end() + 1).min(x1) - x0);
+            let mut sum = 0.0;
+            for l in (*rows.start()).max(y0)..=(*rows.end()).min(y1 - 1) {
+                let at = (l - y0) * t.width as i32;
+                sum += smaller[(at + from) as usize..(at + to) as usize].iter().sum::<f32>();
             }
-            values.push((sum / n).max(0.0));
+            values.push((sum / n as f32).max(0.0));
         }
     }
     t.values = values;

@@ -79,16 +79,25 @@ pub fn aperture_sum(
         let far = (r * r - (dy + 0.5) * (dy + 0.5)).max(0.0).sqrt();
         let near_dy = (dy - 0.5).max(0.0);
         let near = (r * r - near_dy * near_dy).max(0.0).sqrt();
-        let clamp = |v: f64| v.clamp(i0 as f64, i1 as f64 + 1.0) as usize;
-        let (out0, out1) = (clamp((x - near + 0.5).floor()), clamp((x + near + 0.5).floor() + 1.0));
-        let (mut in0, mut in1) =
-            (clamp((x - far + 0.5).ceil()), clamp((x + far - 0.5).floor() + 1.0));
+        // Rounded down and up by conversion: the clamped values are not negative.
+        let clamp = |v: f64| v.clamp(i0 as f64, i1 as f64 + 1.0);
+        let down = |v: f64| clamp(v) as usize;
+        let up = |v: f64| down(v) + usize::from(clamp(v) > down(v) as f64);
+        let (out0, out1) = (down(x - near + 0.5), down(x + near + 1.5));
+        let (mut in0, mut in1) = (up(x - far + 0.5), down(x + far + 0.5));
         if !(far > 0.0) || in1 <= in0 {
             (in0, in1) = (out1, out1);
         }
         let mut partial = |from: usize, to: usize| {
+            if from >= to {
+                return;
+            }
+            // A pixel shares with the circle what the row does up to its right border less its left.
+            let mut left = rows.up_to(&columns.0[from - i0], j - j0, r * r);
             for i in from..to {
-                let w = rows.overlap(&columns, i - i0, j - j0, r);
+                let right = rows.up_to(&columns.0[i + 1 - i0], j - j0, r * r);
+                let w = (right - left).clamp(0.0, 1.0);
+                left = right;
                 if w > 0.0 && bits[i] & reject == 0 {
                     sums[0] += w * f64::from(row[i]);
                     sums[1] += w * w * f64::from(var[i]);
@@ -170,20 +179,19 @@ impl Edges {
         Self((first..=last + 1).map(edge).collect())
     }
 
-    /// Area shared by the circle and the pixel of column `i`, row `j` (`self` holds the rows).
-    fn overlap(&self, columns: &Self, i: usize, j: usize, r: f64) -> f64 {
-        let corner = |c: &Edge, r2: f64, row: &Edge| {
-            let (x, y) = (c.at, row.at);
-            let area =
-                if x * x + y * y <= r2 { x * y } else { y * row.chord + c.arc - row.arc_chord };
-            area * (c.sign * row.sign)
+    /// Area that the circle has in row `j` (`self` holds the rows) between the centre's column and
+    /// `column`, signed.
+    fn up_to(&self, column: &Edge, j: usize, r2: f64) -> f64 {
+        let corner = |row: &Edge| {
+            let (x, y) = (column.at, row.at);
+            let area = if x * x + y * y <= r2 {
+                x * y
+            } else {
+                y * row.chord + column.arc - row.arc_chord
+            };
+            area * (column.sign * row.sign)
         };
-        let (low, high) = (&columns.0[i], &columns.0[i + 1]);
-        let (below, above) = (&self.0[j], &self.0[j + 1]);
-        let r2 = r * r;
-        (corner(high, r2, above) - corner(low, r2, above) - corner(high, r2, below)
-            + corner(low, r2, below))
-        .clamp(0.0, 1.0)
+        corner(&self.0[j + 1]) - corner(&self.0[j])
     }
 }
 

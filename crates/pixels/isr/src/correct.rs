@@ -3,6 +3,7 @@
 //! Order: overscan, crosstalk (both in the order of readout), gain match, assembly, bias, dark,
 //! flat. The image is in adu of the detector's mean gain, so that the steps between amplifiers go
 //! and one gain holds everywhere.
+//! - pixels without data hold the image's median, so that nothing downstream steps down at them
 //! - mask: SAT where the raw pixel reaches its amplifier's saturation (grown), NO_DATA where no
 //!   amplifier is, BAD from the defects and where the flat is no calibration
 //! - variance, adu^2: (max(signal, 0) / gain + (read noise / gain)^2) / flat^2, the signal being what
@@ -13,7 +14,7 @@
 use crate::amplifier::{assemble, data_section, subtract_overscan};
 use crate::config::IsrConfig;
 use crate::error::IsrError;
-use elqui_base::{clipped_mean, median_f32};
+use crate::sky::{sky_and_noise, typical};
 use elqui_image::{Detector, Exposure, Image, ImageError, Mask, MaskPlane, RawFrame};
 
 /// Master frames; what is present is applied. All in the orientation and the adu of
@@ -126,32 +127,16 @@ pub fn correct(raw: &RawFrame, calib: &CalibSet, config: &IsrConfig) -> Result<E
     if let Some(defects) = &calib.defects {
         mask.data_mut().iter_mut().zip(defects.data()).for_each(|(m, d)| *m |= d);
     }
+    let filler = typical(&image, Some(&mask));
     for ((i, v), m) in image.data_mut().iter_mut().zip(variance.data_mut()).zip(mask.data_mut()) {
         if !i.is_finite() || *m & MaskPlane::NoData.bit() != 0 {
             *m |= MaskPlane::NoData.bit();
-            (*i, *v) = (0.0, f32::INFINITY);
+            (*i, *v) = (filler, f32::INFINITY);
         }
     }
     let mut exposure = Exposure::new(image, mask, variance, raw.header.clone(), raw.info.clone())?;
     exposure.gain = gain;
     Ok(exposure)
-}
-
-/// Median level, and scatter of a pixel from the clipped differences of neighbours, adu; `None`
-/// without enough pixels.
-fn sky_and_noise(image: &Image<f32>, mask: &Mask) -> Option<(f32, f32)> {
-    const SAMPLES: usize = 200_000;
-    let step = (image.data().len() / SAMPLES).max(1) | 1;
-    let (mut levels, mut differences) = (Vec::new(), Vec::new());
-    for k in (1..image.data().len()).step_by(step) {
-        if mask.data()[k] | mask.data()[k - 1] == 0 {
-            let (a, b) = (image.data()[k - 1], image.data()[k]);
-            levels.push(b);
-            differences.push(f64::from(b - a) * std::f64::consts::FRAC_1_SQRT_2);
-        }
-    }
-    let noise = clipped_mean(&differences, 3.0, 20).sigma;
-    (levels.len() >= 100 && noise > 0.0).then(|| (median_f32(&mut levels), noise as f32))
 }
 
 /// Mean of the amplifiers' gains, electrons per adu.

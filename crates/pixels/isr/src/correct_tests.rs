@@ -119,3 +119,18 @@ fn a_pedestal_without_overscan_is_no_signal() {
     assert!(e.variance.at(30, 30) < 30.0, "{}", e.variance.at(30, 30));
     assert!((e.variance.at(10, 10) - e.variance.at(30, 31) - 100.0).abs() < 4.0);
 }
+
+#[test]
+fn pixels_without_data_hold_the_median() {
+    let mut raw = raw();
+    raw.images[0].1.set(22, 20, f32::NAN);
+    raw.detector.amplifiers.pop();
+    let e = correct(&raw, &CalibSet::default(), &IsrConfig::default()).unwrap();
+    let no_data = MaskPlane::NoData.bit();
+    for (x, y) in [(20, 20), (60, 20)] {
+        assert_eq!(e.mask.at(x, y), no_data);
+        assert!(
+            (e.image.at(x, y) - e.image.at(0, 0)).abs() < 1e-3 && e.variance.at(x, y).is_infinite()
+        );
+    }
+}

@@ -2,12 +2,16 @@
 //!
 //! - input: pixels in adu (with the soft bias still in), what is known of mask, weight and noise
 //! - output: exposure in adu; NO_DATA (and the image's median) where a pixel is not finite, SAT at or above saturation
-//! - variance, adu^2: given; else 1/weight; else (level / gain) + (read noise / gain)^2; else
-//!   infinite until [`fill_variance_from_sky`]
+//! - variance, adu^2: given; else 1/weight; else (level / gain) + (read noise / gain)^2, or, where the
+//!   image shows clearly more noise than that (its sky is off), noise^2 + max(level - sky, 0) / gain;
+//!   else infinite until [`fill_variance_from_sky`]
 
 use crate::error::IsrError;
-use elqui_base::median_f32;
+use crate::sky::{sky_and_noise, typical};
 use elqui_image::{Exposure, Header, Image, ImageError, Mask, MaskPlane, VisitInfo};
+
+/// The sky's measured variance may exceed the predicted one by this factor.
+const SKY_VARIANCE_RATIO_MAX: f32 = 1.5;
 
 /// What [`from_corrected`] makes an exposure of. Unknown numbers are NaN.
 #[derive(Debug, Clone)]
@@ -48,7 +52,7 @@ pub fn from_corrected(input: CorrectedInput) -> Result<Exposure, IsrError> {
     };
     let soft_bias = if input.soft_bias_adu.is_finite() { input.soft_bias_adu as f32 } else { 0.0 };
     let saturation = input.saturation_adu as f32;
-    let filler = typical(&image) - soft_bias;
+    let filler = typical(&image, None) - soft_bias;
     let mut holes = Vec::new();
     for (k, (v, m)) in image.data_mut().iter_mut().zip(mask.data_mut()).enumerate() {
         if !v.is_finite() {
@@ -73,10 +77,7 @@ pub fn from_corrected(input: CorrectedInput) -> Result<Exposure, IsrError> {
         mark(&mut mask, &w, usable);
         w.map(|x| if usable(x) { 1.0 / x } else { f32::INFINITY })
     } else if input.gain.is_finite() && input.gain > 0.0 {
-        let read =
-            if input.read_noise_e.is_finite() { input.read_noise_e / input.gain } else { 0.0 };
-        let (per_adu, floor) = ((1.0 / input.gain) as f32, (read * read) as f32);
-        image.map(|v| v.max(0.0) * per_adu + floor)
+        photon_variance(&image, &mask, input.gain, input.read_noise_e)
     } else {
         Image::filled(width, height, f32::INFINITY)
     };
@@ -86,13 +87,24 @@ pub fn from_corrected(input: CorrectedInput) -> Result<Exposure, IsrError> {
     Ok(exposure)
 }
 
-/// Median of (a sample of) the finite pixels; zero when there are none. Holes are filled with it, so
-/// that no sum downstream meets a NaN that its mask should have kept out.
-fn typical(image: &Image<f32>) -> f32 {
-    let step = (image.data().len() / 100_000).max(1) | 1;
-    let finite = image.data().iter().step_by(step).copied().filter(|v| v.is_finite());
-    let mut values: Vec<f32> = finite.collect();
-    if values.is_empty() { 0.0 } else { median_f32(&mut values) }
+/// Variance from the photons, checked against the noise that the image shows: when a sky was
+/// subtracted before, the level does not tell its noise any more.
+fn photon_variance(image: &Image<f32>, mask: &Mask, gain: f64, read_noise_e: f64) -> Image<f32> {
+    let read_known = read_noise_e.is_finite();
+    let read = if read_known { read_noise_e / gain } else { 0.0 };
+    let (per_adu, floor) = ((1.0 / gain) as f32, (read * read) as f32);
+    let Some((level, noise)) = sky_and_noise(image, mask) else {
+        return image.map(|v| v.max(0.0) * per_adu + floor);
+    };
+    let predicted = level.max(0.0) * per_adu + floor;
+    let measured = noise * noise;
+    if level <= 0.0 || measured > SKY_VARIANCE_RATIO_MAX * predicted {
+        image.map(|v| measured + (v - level).max(0.0) * per_adu)
+    } else if read_known {
+        image.map(|v| v.max(0.0) * per_adu + floor)
+    } else {
+        image.map(|v| (v.max(0.0) * per_adu).max(measured))
+    }
 }
 
 /// NO_DATA where a map has no usable value.
@@ -160,6 +172,34 @@ mod tests {
         assert!(e.variance.at(7, 7).is_infinite() && e.gain.is_nan());
         fill_variance_from_sky(&mut e, &Image::filled(20, 10, 3.0));
         assert!(e.variance.at(7, 7) == 9.0 && e.variance.at(3, 3).is_infinite());
+    }
+
+    #[test]
+    fn a_sky_that_is_off_leaves_its_noise() {
+        // Neighbours differ by twice `noise`: its scatter is sqrt(2) noise.
+        let checkered = |level: f32, noise: f32| {
+            Image::from_fn(60, 50, |x, y| level + if (x + y) % 2 == 0 { noise } else { -noise })
+        };
+        let run = |image: Image<f32>, read_noise_e: f64| {
+            let soft_bias_adu = f64::NAN;
+            let e =
+                from_corrected(CorrectedInput { image, read_noise_e, soft_bias_adu, ..input() });
+            e.unwrap().variance
+        };
+        let mut off = checkered(0.0, 6.0);
+        off.set(30, 30, 400.0);
+        for read_noise_e in [f64::NAN, 6.0] {
+            let v = run(off.clone(), read_noise_e);
+            assert!(v.data().iter().all(|v| *v > 50.0), "{}", v.at(1, 0));
+            assert!((v.at(30, 30) - v.at(1, 0) - 100.0).abs() < 3.0, "{}", v.at(30, 30));
+        }
+        // With the sky in, the photons rule, and the noise is the floor.
+        let mut on = checkered(400.0, 7.0);
+        on.set(20, 20, 10.0);
+        let v = run(on.clone(), 6.0);
+        assert!((v.at(0, 0) - 407.0 / 4.0 - 2.25).abs() < 1e-3 && v.at(20, 20) < 5.0);
+        let v = run(on, f64::NAN);
+        assert!((v.at(0, 0) - 407.0 / 4.0).abs() < 1e-3 && v.at(20, 20) > 80.0);
     }
 
     #[test]

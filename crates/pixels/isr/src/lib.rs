@@ -14,6 +14,7 @@ mod correct;
 mod corrected;
 mod cosmic;
 mod error;
+mod sky;
 
 pub use amplifier::{OverscanLevels, assemble, overscan_levels, subtract_overscan};
 pub use config::{CosmicRayConfig, IsrConfig, OverscanConfig};

@@ -2,7 +2,8 @@
 //!
 //! - input: a table and the rows of its bright isolated stars
 //! - output: for each flux column, the ratio of the reference aperture to it, a polynomial over the
-//!   detector fitted to clipped stars; its covariance comes from the stars' scatter
+//!   detector fitted to clipped stars; its covariance comes from the stars' scatter. A column
+//!   that no star gives a ratio for is absent from the map and stays as it is
 //! - differs from the LSST pipelines: the degree follows from the number of stars
 
 use crate::config::ApCorrConfig;
@@ -37,7 +38,8 @@ fn columns(t: &SourceTable) -> [(&'static str, &[f64], &[f64]); 7] {
     ]
 }
 
-/// The corrections from the stars at `stars_rows`.
+/// The corrections from the stars at `stars_rows`. A column without a usable ratio is absent; no
+/// usable star at all is an error.
 pub fn aperture_corrections(
     exposure: &Exposure,
     table: &SourceTable,
@@ -62,6 +64,10 @@ pub fn aperture_corrections(
                 && table.y[r].is_finite()
         })
         .collect();
+    if usable.is_empty() {
+        let flux = config.reference.clone();
+        return Err(MeasurementError::NoStars { flux, given: stars_rows.len() });
+    }
     let mut map = ApCorrMap::default();
     let size = (exposure.width() as f64, exposure.height() as f64);
     for (name, flux, _) in &all {
@@ -78,13 +84,14 @@ pub fn aperture_corrections(
                 }
             }
             if ratios.is_empty() {
-                return Err(MeasurementError::NoStars {
-                    flux: (*name).into(),
-                    given: stars_rows.len(),
-                });
+                continue;
             }
-            fit_clipped(points, ratios, size, config)
-                .map_err(|source| MeasurementError::Fit { flux: (*name).into(), source })?
+            // The stars may lie such that a polynomial is undetermined (in a line): a lower one then.
+            let fit = (0..=config.degree_max)
+                .rev()
+                .find_map(|d| fit_clipped(points.clone(), ratios.clone(), size, d, config).ok());
+            let Some(fit) = fit else { continue };
+            fit
         };
         map.0.insert((*name).to_string(), field);
     }
@@ -97,6 +104,7 @@ fn fit_clipped(
     mut points: Vec<[f64; 2]>,
     mut ratios: Vec<f64>,
     (width, height): (f64, f64),
+    degree_max: usize,
     config: &ApCorrConfig,
 ) -> Result<BoundedField, LinalgError> {
     let scaling = Polynomial2d::scaling(width, height);
@@ -118,7 +126,7 @@ fn fit_clipped(
             let mut k = keep.iter();
             ratios.retain(|_| *k.next().unwrap_or(&true));
         }
-        degree = (0..=config.degree_max)
+        degree = (0..=degree_max)
             .rev()
             .find(|&d| ratios.len() >= config.stars_per_term * term_count(d))
             .unwrap_or(0);

@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MeasurementConfig {
-    /// Pixels with one of these mask planes are left out of the fits and counted as lost by apertures.
+    /// Pixels with one of these mask planes are left out of the fits and counted as lost by apertures;
+    /// apertures and moments do take cosmic rays that were interpolated (CR with INTRP).
     pub reject: Vec<MaskPlane>,
     /// Half-width of the PSF fit's stamp, PSF FWHM.
     pub psf_fit_fwhm: f64,
     /// A centroid that leaves its peak by more than this falls back to the peak, pixels.
     pub centroid_shift_pixels_max: f64,
-    /// An aperture that loses more than this part of its area is flagged.
+    /// An aperture up to the calibration's (12 pixels) that loses more than this part of its area is
+    /// flagged.
     pub aperture_loss_max: f64,
     /// The Kron aperture's radius in Kron radii.
     pub kron_factor: f64,

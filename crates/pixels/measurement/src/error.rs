@@ -2,14 +2,8 @@
 
 #[derive(Debug, thiserror::Error, PartialEq, Clone)]
 pub enum MeasurementError {
-    #[error("no star is usable for the aperture correction of `{flux}` ({given} were given)")]
+    #[error("no star is usable for aperture corrections to `{flux}` ({given} were given)")]
     NoStars { flux: String, given: usize },
     #[error("the flux column `{column}` is unknown")]
     UnknownFlux { column: String },
-    #[error("failed to fit the aperture correction of `{flux}`")]
-    Fit {
-        flux: String,
-        #[source]
-        source: elqui_base::LinalgError,
-    },
 }

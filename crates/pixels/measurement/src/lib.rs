@@ -15,6 +15,7 @@ mod psf_fit;
 mod psf_shape;
 mod row;
 mod stamp;
+mod whole;
 
 pub use apcorr::{aperture_corrections, apply_aperture_corrections};
 pub use classify::classify;
@@ -22,3 +23,4 @@ pub use config::{ApCorrConfig, MeasurementConfig};
 pub use error::MeasurementError;
 pub use forced::{Forced, forced_psf};
 pub use measure::{Parent, measure};
+pub use whole::whole_apertures;

@@ -4,7 +4,7 @@ use crate::config::MeasurementConfig;
 use crate::kron::{self, Shape};
 use crate::psf_fit::{Scratch, fit_position, flux_at};
 use crate::psf_shape::{PsfShape, PsfShapes};
-use crate::stamp::{DETECTED, Scene, Stamp, UNUSABLE};
+use crate::stamp::{DETECTED, EMPTY, Scene, Stamp, UNUSABLE};
 use elqui_image::{
     Footprint, HeavyFootprint, MaskPlane, PsfSampler, adaptive_moments, aperture_sums,
 };
@@ -12,6 +12,8 @@ use elqui_schema::SourceTable;
 
 /// Radii of the apertures, pixels; the columns' names carry them.
 const RADII: [f64; 5] = [3.0, 6.0, 9.0, 12.0, 17.0];
+/// The apertures' flag is of those up to the calibration's.
+const RADIUS_FLAGGED_MAX: f64 = 12.0;
 
 /// A centroid may move this far while the moments adapt, pixels.
 const MOMENTS_SHIFT_MAX: f64 = 2.0;
@@ -160,7 +162,7 @@ impl Tools<'_> {
         let m = adaptive_moments(
             &stamp.image,
             &stamp.mask,
-            UNUSABLE,
+            EMPTY,
             (row.x - x0, row.y - y0),
             sigma,
             MOMENTS_SHIFT_MAX,
@@ -185,17 +187,17 @@ impl Tools<'_> {
 
     fn apertures(&self, stamp: &Stamp, row: &mut Row) {
         let center = (row.x - f64::from(stamp.x0), row.y - f64::from(stamp.y0));
-        let sums =
-            aperture_sums(&stamp.image, &stamp.variance, &stamp.mask, UNUSABLE, center, RADII);
+        let sums = aperture_sums(&stamp.image, &stamp.variance, &stamp.mask, EMPTY, center, RADII);
         row.aperture_flag = false;
         for ((sum, r), out) in sums.iter().zip(RADII).zip(&mut row.apertures) {
             let total = std::f64::consts::PI * r * r;
             if sum.area > 0.0 {
                 *out = [sum.flux, sum.variance.max(0.0).sqrt()];
             }
-            row.aperture_flag |= !(sum.area_lost <= self.config.aperture_loss_max * total)
+            let bad = !(sum.area_lost <= self.config.aperture_loss_max * total)
                 || !out[0].is_finite()
                 || !out[1].is_finite();
+            row.aperture_flag |= bad && r <= RADIUS_FLAGGED_MAX;
         }
     }
 
@@ -211,13 +213,23 @@ impl Tools<'_> {
             let (image, var, bits) = (stamp.image.row(j), stamp.variance.row(j), stamp.mask.row(j));
             let reach = (outer * outer - dy * dy).max(0.0).sqrt();
             let i0 = (cx - reach).ceil().max(0.0) as usize;
-            let i1 = (cx + reach).floor().min(image.len() as f64 - 1.0).max(-1.0) + 1.0;
-            for i in (i0 + (i0 + j) % 2..i1 as usize).step_by(2) {
-                let dx = i as f64 - cx;
-                if dx * dx + dy * dy >= inner * inner && bits[i] & (UNUSABLE | DETECTED) == 0 {
-                    values.push(image[i]);
-                    variance += f64::from(var[i]);
+            let i1 = ((cx + reach + 1.0).clamp(0.0, image.len() as f64)) as usize;
+            let mut visit = |from: usize, to: usize| {
+                for i in (from + (from + j) % 2..to).step_by(2) {
+                    let dx = i as f64 - cx;
+                    if dx * dx + dy * dy >= inner * inner && bits[i] & (UNUSABLE | DETECTED) == 0 {
+                        values.push(image[i]);
+                        variance += f64::from(var[i]);
+                    }
                 }
+            };
+            // Most rows have a hole in the middle.
+            let hole = (inner * inner - dy * dy).max(0.0).sqrt();
+            if hole < 2.0 {
+                visit(i0, i1);
+            } else {
+                visit(i0, i1.min((cx - hole + 1.0).max(0.0) as usize));
+                visit(i0.max((cx + hole).max(0.0) as usize), i1);
             }
         }
         let n = values.len() as f64;

@@ -1,16 +1,20 @@
 //! The pixels that one source is measured on.
 //!
 //! A square copy of the exposure about the source in which
-//! - unusable pixels (rejected planes, not finite, variance unknown) are 0 and masked,
+//! - pixels without a value (rejected planes, not finite, variance unknown) are 0 and masked,
+//! - cosmic rays that were interpolated keep the value they were filled with: apertures and moments sum
+//!   them, the fits leave them out,
 //! - pixels of other detections are 0, so that their light is not counted as this source's,
 //! - for a child, the parent's pixels hold the child's share only.
 
-use elqui_image::{Bbox, Exposure, HeavyFootprint, Image, Mask};
+use elqui_image::{Bbox, Exposure, HeavyFootprint, Image, Mask, MaskPlane};
 
-/// Bit of the stamp's mask: the pixel cannot be used.
+/// Bit of the stamp's mask: fits leave the pixel out.
 pub const UNUSABLE: u32 = 1;
 /// Bit of the stamp's mask: the pixel belongs to a detection (this one or another).
 pub const DETECTED: u32 = 2;
+/// Bit of the stamp's mask: the pixel has no value (it is unusable too).
+pub const EMPTY: u32 = 4;
 
 /// Which parent owns each pixel: its index + 1, or 0.
 pub type Owners = Image<u32>;
@@ -65,6 +69,9 @@ impl Scene<'_> {
             return None;
         }
         let own = parent as u32 + 1;
+        // What is left to reject in a pixel whose cosmic ray was interpolated.
+        let filled = MaskPlane::Cr.bit() | MaskPlane::Intrp.bit();
+        let reject_filled = self.reject & !MaskPlane::Cr.bit();
         let n = b.width * b.height;
         let mut image = vec![0.0f32; n];
         let mut variance = vec![0.0f32; n];
@@ -73,29 +80,37 @@ impl Scene<'_> {
         for k in 0..b.height {
             let row = b.y0 as usize + k;
             let owner = &self.owners.row(row)[x0..x1];
-            let from = owner
-                .iter()
-                .zip(&self.exposure.image.row(row)[x0..x1])
-                .zip(&self.exposure.variance.row(row)[x0..x1])
-                .zip(&self.exposure.mask.row(row)[x0..x1]);
+            let values = &self.exposure.image.row(row)[x0..x1];
+            let variances = &self.exposure.variance.row(row)[x0..x1];
+            let planes = &self.exposure.mask.row(row)[x0..x1];
             let at = k * b.width..(k + 1) * b.width;
-            let to = image[at.clone()]
-                .iter_mut()
-                .zip(&mut variance[at.clone()])
-                .zip(&mut mask[at.clone()]);
-            // Selections without branches: this is the frame's most visited loop.
-            for ((((&o, &v), &s), &m), ((image, variance), mask)) in from.zip(to) {
-                let usable =
-                    (m & self.reject == 0) & (v.abs() <= f32::MAX) & ((s >= 0.0) & (s <= f32::MAX));
-                let own_or_nobody = (o == 0) | (o == own);
-                *image = if usable & own_or_nobody { v } else { 0.0 };
-                *variance = if usable { s } else { 0.0 };
-                *mask = u32::from(!usable) | (u32::from(o != 0) * DETECTED);
+            let bits = &mut mask[at.clone()];
+            // Plain loops without branches: these are the frame's most visited.
+            let pixels = bits.iter_mut().zip(owner).zip(values.iter().zip(variances));
+            for ((bits, &o), (&v, &s)) in pixels {
+                let valued = (v.abs() <= f32::MAX) & (s >= 0.0) & (s <= f32::MAX);
+                let empty = if valued { 0 } else { UNUSABLE | EMPTY };
+                *bits = empty | if o != 0 { DETECTED } else { 0 };
+            }
+            if planes.iter().fold(0, |a, b| a | b) & self.reject != 0 {
+                for (bits, &m) in bits.iter_mut().zip(planes) {
+                    let reject = if m & filled == filled { reject_filled } else { self.reject };
+                    *bits |= if m & reject != 0 { EMPTY } else { 0 };
+                    *bits |= if m & self.reject != 0 { UNUSABLE } else { 0 };
+                }
+            }
+            let to = image[at.clone()].iter_mut().zip(&*bits).zip(values.iter().zip(owner));
+            for ((image, &bits), (&v, &o)) in to {
+                *image = if (bits & EMPTY == 0) & ((o == 0) | (o == own)) { v } else { 0.0 };
+            }
+            let to = variance[at.clone()].iter_mut().zip(&*bits).zip(variances);
+            for ((variance, &bits), &s) in to {
+                *variance = if bits & EMPTY == 0 { s } else { 0.0 };
             }
             let Some(child) = child else { continue };
             let y = row as i32;
             for (i, (&o, value)) in owner.iter().zip(&mut image[at.clone()]).enumerate() {
-                if o == own && mask[at.start + i] & UNUSABLE == 0 {
+                if o == own && mask[at.start + i] & EMPTY == 0 {
                     *value = child.at(b.x0 + i as i32, y);
                 }
             }

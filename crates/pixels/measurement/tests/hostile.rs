@@ -108,3 +108,27 @@ fn aperture_corrections_bring_fluxes_to_the_aperture() {
     let unknown = ApCorrConfig { reference: "nope".into(), ..ApCorrConfig::default() };
     assert!(aperture_corrections(&e, &t, &rows, &unknown).is_err());
 }
+
+#[test]
+fn aperture_corrections_take_what_there_is() {
+    let mut image = Image::filled(400, 60, 0.0f32);
+    let mut parents = Vec::new();
+    // All in one line: no polynomial in y is determined.
+    for k in 0..40 {
+        let (x, y) = (20.0 + 9.0 * f64::from(k), 30.0);
+        add(&mut image, &star(x, y, 2e5, 1.8));
+        parents.push(parent(disc(&[(x, y)], 4.0)));
+    }
+    let e = exposure(image, 5.0, 2.0, gaussian_psf(1.7));
+    let mut t = measure(&e, &parents, &MeasurementConfig::default());
+    t.y.iter_mut().for_each(|y| *y = 30.0);
+    t.ap_flux_flag.fill(false);
+    t.ap17_flux.fill(f64::NAN);
+    let rows: Vec<usize> = (0..40).collect();
+    let map = aperture_corrections(&e, &t, &rows, &ApCorrConfig::default()).unwrap();
+    assert!(map.0.contains_key("psfFlux") && !map.0.contains_key("ap17Flux"));
+    assert!(map.0["psfFlux"].polynomial.eval(200.0, 30.0).is_finite());
+    let before = t.psf_flux[5];
+    apply_aperture_corrections(&mut t, &map);
+    assert!(t.ap17_flux[5].is_nan() && t.psf_flux[5].is_finite() && t.psf_flux[5] != before);
+}

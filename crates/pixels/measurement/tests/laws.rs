@@ -104,6 +104,37 @@ fn it_respects_the_mask() {
 }
 
 #[test]
+fn filled_cosmic_rays_count_in_apertures_only() {
+    let (x, y, flux) = (50.37, 48.81, 1e5);
+    let clean = scene(&[star(x, y, flux, SIGMA)], 110);
+    let reference = run(&clean, &single(50.0, 49.0));
+    for (bits, filled) in [
+        (MaskPlane::Cr.bit() | MaskPlane::Intrp.bit(), true),
+        (MaskPlane::Cr.bit(), false),
+        (MaskPlane::Cr.bit() | MaskPlane::Intrp.bit() | MaskPlane::Sat.bit(), false),
+    ] {
+        let mut e = clean.clone();
+        for (i, j) in [(50, 49), (51, 49), (44, 50)] {
+            e.mask.set(i, j, bits);
+        }
+        let t = run(&e, &single(50.0, 49.0));
+        // The position moves a little: its fit leaves the pixels out in any case.
+        let same = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-4;
+        assert_eq!(same(t.ap12_flux[0], reference.ap12_flux[0]), filled, "{bits}");
+        assert_eq!(same(t.kron_flux[0], reference.kron_flux[0]), filled, "{bits}");
+        assert_eq!(same(t.ixx[0].into(), reference.ixx[0].into()), filled, "{bits}");
+        assert_eq!(!t.ap_flux_flag[0], filled);
+        assert!(t.pixel_flags_cr[0] && t.psf_flux_err[0] > reference.psf_flux_err[0]);
+        assert!((t.psf_flux[0] / flux - 1.0).abs() < 2e-3);
+    }
+    // What only the widest aperture loses is no matter of the flag.
+    let mut e = clean;
+    e.mask.set(65, 49, MaskPlane::Bad.bit());
+    let t = run(&e, &single(50.0, 49.0));
+    assert!(!t.ap_flux_flag[0] && t.ap17_flux_err[0] < reference.ap17_flux_err[0]);
+}
+
+#[test]
 fn errors_are_the_scatter_and_fluxes_are_unbiased() {
     // Faint to bright: S/N of about 20, 80 and 300.
     for (flux, seed) in [(1.2e3, 1), (6e3, 2), (6e4, 3)] {

@@ -141,11 +141,8 @@ pub fn refcat_csv(stars: &[Star], shift_deg: f64) -> String {
         let ra = ra0 + xi.atan2(d);
         let dec = (dec0.sin() + eta * dec0.cos()).atan2(d.hypot(xi));
         let mag = ZERO_POINT - 2.5 * star.flux.log10();
-        out += &format!(
-            "{:.9},{:.9},{mag:.4},0.005\n",
-            ra.to_degrees(),
-            dec.to_degrees() + shift_deg
-        );
+        out +=
+            &format!("{:.9},{:.9},{mag:.4},0.005\n", ra.to_degrees(), dec.to_degrees() + shift_deg);
     }
     out
 }

@@ -63,7 +63,10 @@ async function place(x, y) {
   ];
 }
 
-/** The brightest source of the exposure that is shown, well inside and far from its neighbours. */
+/**
+ * A bright source of the exposure that is shown, well inside and far from its neighbours. The
+ * brightest few in a hundred may be saturated and are left alone.
+ */
 async function lonelySource() {
   return page.evaluate(async () => {
     const k = Number(document.getElementById('exposure').value);
@@ -73,6 +76,7 @@ async function lonelySource() {
     const [id, x, y, flux] = ['sourceId', 'x', 'y', 'psfFlux'].map(col);
     const all = t.rows.filter((r) => r[x] !== null && r[y] !== null);
     all.sort((a, b) => (b[flux] ?? 0) - (a[flux] ?? 0));
+    all.splice(0, Math.floor(all.length / 30));
     const reach = e.width / 40;
     const best = all.find((r) =>
       r[x] > reach && r[y] > reach && r[x] < e.width - reach && r[y] < e.height - reach &&

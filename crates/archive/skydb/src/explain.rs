@@ -48,6 +48,15 @@ pub fn explain(error: &DataFusionError, tokens: &[TokenWithSpan], names: &Names)
     }
 }
 
+/// A name as it was typed (identifiers reach the engine in lower case).
+fn spelled(name: &str, tokens: &[TokenWithSpan]) -> String {
+    tokens
+        .iter()
+        .map(|t| t.token.to_string())
+        .find(|t| t.trim_matches('"').eq_ignore_ascii_case(name))
+        .map_or_else(|| name.to_string(), |t| t.trim_matches('"').to_string())
+}
+
 fn schema(error: &SchemaError, tokens: &[TokenWithSpan]) -> SkyDbError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
@@ -59,7 +68,7 @@ fn schema(error: &SchemaError, tokens: &[TokenWithSpan]) -> SkyDbError {
             };
             SkyDbError::Unknown {
                 position: position(tokens, &field.name),
-                reason: format!("there is no column `{}`{hint}", field.name),
+                reason: format!("there is no column `{}`{hint}", spelled(&field.name, tokens)),
             }
         }
         SchemaError::AmbiguousReference { field } => SkyDbError::Unknown {
@@ -90,7 +99,7 @@ fn plan(text: &str, tokens: &[TokenWithSpan], names: &Names) -> SkyDbError {
         };
         return SkyDbError::Unknown {
             position: position(tokens, &name),
-            reason: format!("there is no table `{name}`{hint}"),
+            reason: format!("there is no table `{}`{hint}", spelled(&name, tokens)),
         };
     }
     if let Some(name) = inside("Invalid function '", "'") {

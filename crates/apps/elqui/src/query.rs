@@ -47,7 +47,8 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     if args.format == Format::Parquet && args.out.is_none() {
         return Err(CliError::words("--format parquet needs --out FILE"));
     }
-    let db = SkyDb::open(&folders(&args.catalogs)?).map_err(CliError::work)?;
+    let db = SkyDb::open_with_threads(&folders(&args.catalogs)?, rayon::current_num_threads())
+        .map_err(CliError::work)?;
     let limits = QueryLimits { rows_max: args.max_rows, time_max_s: args.timeout };
     let answer = db.query_with(&args.sql, limits).map_err(CliError::work)?;
     if answer.truncated {

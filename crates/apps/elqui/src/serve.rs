@@ -39,7 +39,9 @@ pub fn serve(
     images: Option<&Path>,
     listen: &str,
 ) -> Result<(), CliError> {
-    let db = Arc::new(SkyDb::open(catalogs).map_err(CliError::work)?);
+    let db = Arc::new(
+        SkyDb::open_with_threads(catalogs, rayon::current_num_threads()).map_err(CliError::work)?,
+    );
     let facts = db
         .tables()
         .iter()
@@ -70,6 +72,7 @@ pub fn serve(
     });
     let page = router(PortalState::new(title, Arc::new(engine), images));
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(rayon::current_num_threads())
         .enable_all()
         .build()
         .map_err(|e| CliError::work(format!("cannot start the server: {e}")))?;

@@ -9,7 +9,7 @@ use crate::summary::FrameSummary;
 use elqui_astrometry::RefStar;
 use elqui_base::{DetectorId, SourceId, VisitId};
 use elqui_deblend::deblend_all;
-use elqui_image::{Exposure, Footprint, MaskPlane, PsfModel, RawFrame};
+use elqui_image::{Exposure, Footprint, Header, MaskPlane, PsfModel, RawFrame};
 use elqui_isr::{CalibSet, CorrectedInput, correct, from_corrected};
 use elqui_measurement::{self as measurement, Parent};
 use elqui_pipeline::Timing;
@@ -52,8 +52,10 @@ pub fn process_frame(
     timing: &mut Timing,
 ) -> Result<ProcessOutput, ProcessError> {
     let mut warnings = Vec::new();
+    let mut raw_wcs = None;
     let (mut exposure, is_raw) = timing.step("isr", || match input {
         FrameInput::Raw(raw, calib) => {
+            raw_wcs = Some(assembled_wcs(&raw, &mut warnings));
             if calib.bias.is_none() && calib.flat.is_none() {
                 warnings.push("no calibration frames: only the overscan is removed".into());
             }
@@ -61,7 +63,13 @@ pub fn process_frame(
         }
         FrameInput::Corrected(input) => from_corrected(*input).map(|e| (e, false)),
     })?;
-    exposure.wcs = exposure.wcs.take().or_else(|| header_wcs(&exposure, &mut warnings));
+    exposure.wcs = match raw_wcs {
+        Some(wcs) => {
+            exposure.header.cards.retain(|c| !RAW_GEOMETRY.contains(&c.key.as_str()));
+            wcs
+        }
+        None => header_wcs(&exposure.header, &mut warnings),
+    };
 
     let mut found = detect::find_sources(&mut exposure, config, is_raw, timing, &mut warnings)?;
     let psf = exposure.psf.clone().unwrap_or_else(|| elqui_psf::gaussian(3.0));
@@ -90,10 +98,33 @@ pub fn process_frame(
     Ok(ProcessOutput { exposure, sources, summary })
 }
 
+/// Cards that describe the raw image and are wrong of the assembled one.
+const RAW_GEOMETRY: [&str; 10] = [
+    "DATASEC", "BIASSEC", "TRIMSEC", "DETSEC", "CCDSEC", "AMPSEC", "LTV1", "LTV2", "LTM1_1",
+    "LTM2_2",
+];
+
+/// The raw header's WCS on the pixels of the assembled image. It is known of one amplifier that is
+/// not flipped; of several there is none until the frame is solved.
+fn assembled_wcs(raw: &RawFrame, warnings: &mut Vec<String>) -> Option<Wcs> {
+    let wcs = header_wcs(&raw.header, warnings)?;
+    match raw.detector.amplifiers.as_slice() {
+        [amp] if !amp.flip_x && !amp.flip_y => {
+            let x0 = f64::from(amp.raw_data.x0 - amp.bbox.x0);
+            let y0 = f64::from(amp.raw_data.y0 - amp.bbox.y0);
+            wcs.shifted(x0, y0).ok()
+        }
+        _ => {
+            warnings.push("the raw header's WCS is of one amplifier and is not used".into());
+            None
+        }
+    }
+}
+
 /// The header's WCS, where it has a usable one.
-fn header_wcs(exposure: &Exposure, warnings: &mut Vec<String>) -> Option<Wcs> {
-    exposure.header.get("CTYPE1")?;
-    match Wcs::from_cards(&exposure.header) {
+fn header_wcs(header: &Header, warnings: &mut Vec<String>) -> Option<Wcs> {
+    header.get("CTYPE1")?;
+    match Wcs::from_cards(header) {
         Ok(wcs) => Some(wcs),
         Err(reason) => {
             warnings.push(format!("the header's WCS is not used: {reason}"));
@@ -182,6 +213,7 @@ fn summarise(
         n_sources: sources.len(),
         n_psf_stars: found.psf_used.len(),
         psf_fwhm_pixels: fwhm,
+        psf_half_maximum_pixels: exposure.psf.as_ref().map(|p| p.fwhm_pixels),
         psf_fwhm_arcsec: fwhm.zip(center).and_then(|(f, (_, scale))| finite(f * scale)),
         psf_size_residual: found.psf_size_residual,
         sky_level: found.sky_level,

@@ -15,8 +15,12 @@ pub struct FrameSummary {
     pub height_pixels: usize,
     pub n_sources: usize,
     pub n_psf_stars: usize,
+    /// FWHM of the Gaussian that has the noise-equivalent area of the PSF's core: the "effective"
+    /// width that surveys quote. A profile with wings is narrower at half its maximum.
     pub psf_fwhm_pixels: Option<f64>,
     pub psf_fwhm_arcsec: Option<f64>,
+    /// Full width at half maximum of the model itself.
+    pub psf_half_maximum_pixels: Option<f64>,
     /// Mean relative size residual of the reserved stars, (T_star - T_model) / T_star.
     pub psf_size_residual: Option<f64>,
     /// Mean sky level and its noise per pixel, adu.

@@ -25,7 +25,10 @@ fn with_a_good_one(bad_name: &str, bad: &[u8], extra: &[&str]) -> String {
         "the good frame is there: {names:?} {log}"
     );
     let stem = bad_name.split('.').next().unwrap();
-    assert!(!names.iter().any(|n| n.contains(stem)), "nothing of the bad one: {names:?}");
+    assert!(
+        !names.iter().any(|n| n.starts_with(&format!("{stem}."))),
+        "nothing of the bad one: {names:?}"
+    );
     let lines: Vec<&str> =
         log.lines().filter(|l| l.contains(bad_name) && l.contains("elqui:")).collect();
     assert_eq!(lines.len(), 1, "one line names it: {log}");
@@ -61,7 +64,7 @@ fn images_without_a_sky() {
     let n = SIDE * SIDE;
     let line =
         with_a_good_one("nan.fits", &fits_bytes(SIDE, SIDE, &vec![f32::NAN; n], &cards()), &[]);
-    assert!(line.to_lowercase().contains("usable") || line.contains("NaN"), "{line}");
+    assert!(line.contains("every pixel is masked or not a finite number"), "{line}");
     with_a_good_one("saturated.fits", &fits_bytes(SIDE, SIDE, &vec![65000.0; n], &cards()), &[]);
 }
 

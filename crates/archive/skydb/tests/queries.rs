@@ -129,11 +129,11 @@ fn mistakes_are_told_in_one_line_with_their_place() {
     };
     assert_eq!(
         say("SELECT psfFlx FROM Source"),
-        "line 1, column 8: there is no column `psfflx`; did you mean `psfFlux`?"
+        "line 1, column 8: there is no column `psfFlx`; did you mean `psfFlux`?"
     );
     assert_eq!(
         say("SELECT ra\nFROM Sorce"),
-        "line 2, column 6: there is no table `sorce`; did you mean `Source`?"
+        "line 2, column 6: there is no table `Sorce`; did you mean `Source`?"
     );
     assert!(say("SELECT visit FROM Source, Visit").contains("more than one of the tables"));
     assert!(say("SELECT FROM WHERE").starts_with("line 1, column"));

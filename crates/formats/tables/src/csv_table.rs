@@ -21,6 +21,22 @@ pub fn read_csv(path: &Path) -> Result<Table, TableError> {
     Ok(table)
 }
 
+/// The line of a record. The reader's position is where the record before ended; blank lines and
+/// comments in between are passed over.
+fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let mut line = position.line();
+    let mut rest = &bytes[(position.byte() as usize).min(bytes.len())..];
+    while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+        let text = rest[..end].trim_ascii();
+        if !text.is_empty() && !text.starts_with(b"#") {
+            break;
+        }
+        line += 1;
+        rest = &rest[end + 1..];
+    }
+    line
+}
+
 /// Read CSV text; `name` is the table's, and used in messages.
 pub fn parse_csv(bytes: &[u8], name: &str) -> Result<Table, TableError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -63,7 +79,7 @@ pub fn parse_csv(bytes: &[u8], name: &str) -> Result<Table, TableError> {
         if !more {
             break;
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |p| line_of(bytes, p));
         if record.len() != names.len() {
             return Err(fail(
                 line,

@@ -53,7 +53,16 @@ pub fn write_parquet(table: &Table, path: &Path) -> Result<(), TableError> {
 
 /// Read the bytes of a Parquet file; `name` is for messages, and the table's own where the file
 /// gives none.
+///
+/// The library panics on some damaged pages; that is an error like any other here.
 pub fn parse_parquet(bytes: Vec<u8>, name: &str) -> Result<Table, TableError> {
+    std::panic::catch_unwind(|| decode(bytes, name)).unwrap_or_else(|_| {
+        let reason = "a page of it is damaged".into();
+        Err(TableError::Parquet { path: name.to_string(), reason })
+    })
+}
+
+fn decode(bytes: Vec<u8>, name: &str) -> Result<Table, TableError> {
     let fail = |reason: String| TableError::Parquet { path: name.to_string(), reason };
     if bytes.len() < 12 || !bytes.starts_with(b"PAR1") {
         return Err(fail("it does not begin with PAR1".into()));

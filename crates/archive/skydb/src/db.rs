@@ -24,9 +24,10 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use elqui_schema::{Column, ColumnData, Table, felis};
 use futures::StreamExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 /// Schema names under which every table is found, besides none at all: our own and those of
 /// Rubin's releases, so that a query written there runs here.
@@ -143,16 +144,12 @@ impl SkyDb {
         });
         let time = Duration::try_from_secs_f64(limits.time_max_s).unwrap_or(Duration::MAX);
         let timeout = SkyDbError::Timeout { time_max_s: limits.time_max_s };
-        // The timer of the database's own runtime: the caller's may have none.
-        let sleep = {
-            let _entered = runtime.enter();
-            tokio::time::sleep(time.min(Duration::from_secs(86_400 * 365)))
-        };
+        let (_done, mut out_of_time) = alarm(time);
         tokio::select! {
             done = &mut task => done.unwrap_or_else(|e| {
                 Err(SkyDbError::Failed { reason: format!("the engine stopped: {}", one_line(e)) })
             }),
-            () = sleep => {
+            Ok(()) = &mut out_of_time => {
                 task.abort();
                 Err(timeout)
             }
@@ -197,6 +194,22 @@ impl SkyDb {
 
 fn text<'a>(name: &str, values: impl Iterator<Item = &'a String>) -> Column {
     Column::new(name, ColumnData::Str(values.cloned().collect()))
+}
+
+/// Rings after `time`, unless the first half is dropped before.
+///
+/// On a thread of its own: a runtime whose threads are all deep in a join looks at no timer.
+fn alarm(time: Duration) -> (mpsc::Sender<()>, oneshot::Receiver<()>) {
+    let (done, is_done) = mpsc::channel::<()>();
+    let (ring, rings) = oneshot::channel();
+    std::thread::spawn(move || {
+        let longest = Duration::from_secs(86_400 * 365);
+        if is_done.recv_timeout(time.min(longest)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // Nobody listens any more when the query ended just now.
+            let _ = ring.send(());
+        }
+    });
+    (done, rings)
 }
 
 /// One statement, and one that only reads.

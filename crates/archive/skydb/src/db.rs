@@ -67,6 +67,7 @@ impl SkyDb {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("elqui-skydb")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|e| failed(one_line(e)))?;
@@ -134,7 +135,7 @@ impl SkyDb {
         if let Some(answer) = self.about_tables(&typed)? {
             return Ok(QueryResult { table: answer, truncated: false });
         }
-        let statement = parse(&typed, &self.names)?;
+        let statement = parse_on_a_deep_stack(&typed, &self.names)?;
         let (context, names) = (self.context.clone(), self.names.clone());
         let Some(runtime) = &self.runtime else {
             return Err(SkyDbError::Failed { reason: "the database is closed".into() });
@@ -210,6 +211,22 @@ fn alarm(time: Duration) -> (mpsc::Sender<()>, oneshot::Receiver<()>) {
         }
     });
     (done, rings)
+}
+
+/// Stack of the threads that parse and plan: both descend into a query's nesting.
+const STACK_BYTES: usize = 32 << 20;
+
+/// [`parse`] on a thread whose stack the parser's own limit on nesting is safe with.
+fn parse_on_a_deep_stack(typed: &[TokenWithSpan], names: &Names) -> Result<Statement, SkyDbError> {
+    let stopped = || SkyDbError::Failed { reason: "the query could not be parsed".into() };
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || parse(typed, names))
+            .map_err(|_| stopped())?
+            .join()
+            .unwrap_or_else(|_| Err(stopped()))
+    })
 }
 
 /// One statement, and one that only reads.

@@ -214,8 +214,7 @@ def main():
     if args.out:
         args.out.write_text(
             "# What real frames give\n\nMade by `make realdata`, which runs `elqui process` and `elqui lightcurve` on the data pack and compares with what\n"
-            "SDSS and the LSST pipelines measured on the same frames (`bench/realdata.py`). The detrending of ISIS, NOT and LSSTCam-like\n"
-            "raws is measured by the tests: `cargo test -p elqui-instrument`.\n\n" + text + "\n"
+            "SDSS and the LSST pipelines measured on the same frames (`bench/realdata.py`).\n\n" + text + "\n\nDetrending of ISIS, NOT and LSSTCam-like raws: [detrending.md](detrending.md).\n"
         )
     missed = [r for r in rows if r[3] and not r[4]]
     if args.check and missed:

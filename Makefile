@@ -57,8 +57,8 @@ realdata: build ## the table of the real data, written to docs/realdata.md
 	@$(ELQUI_PYTHON) bench/realdata.py --elqui target/release/elqui --out docs/realdata.md
 
 soak: build ## the hours-long kinds: fuzzing and kills
-	ELQUI_FUZZ_ROUNDS=2000000 $(CARGO) test --release -p elqui-fits --locked -- fuzz
-	ELQUI_KILLS=300 $(CARGO) test --release -p elqui --locked -- killed
+	ELQUI_FUZZ_ROUNDS=2000000 $(CARGO) test --release -p elqui-fits --locked --test bad_files -- mutations
+	ELQUI_KILLS=300 $(CARGO) test --release -p elqui --locked --test process -- killed
 
 fmt:
 	$(CARGO) fmt --all

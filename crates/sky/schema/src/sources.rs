@@ -183,6 +183,68 @@ source_table! {
     ixy_psf: f32 => "ixyPSF";
     /// 0 for a point source, 1 for an extended one.
     extendedness: f32 => "extendedness";
+    /// Windowed centroid (Gaussian window), x; 0-based pixels.
+    x_win: f64 => "xWin";
+    /// Windowed centroid (Gaussian window), y; 0-based pixels.
+    y_win: f64 => "yWin";
+    /// Error of xWin.
+    x_win_err: f32 => "xWinErr";
+    /// Error of yWin.
+    y_win_err: f32 => "yWinErr";
+    /// Error of ixx.
+    ixx_err: f32 => "ixxErr";
+    /// Error of iyy.
+    iyy_err: f32 => "iyyErr";
+    /// Error of ixy.
+    ixy_err: f32 => "ixyErr";
+    /// Probability that the source is extended, from its size and fluxes: 0 point, 1 extended.
+    size_extendedness: f32 => "sizeExtendedness";
+    /// Aperture correction that psfFlux was multiplied by.
+    psf_flux_ap_corr: f32 => "psfFlux_apCorr";
+    /// Error of the aperture correction at this place; common to neighbours and not in psfFluxErr.
+    psf_flux_ap_corr_err: f32 => "psfFlux_apCorrErr";
+    /// PSF-matched Gaussian-aperture flux, aperture sigma 1.0 PSF sigma, scaled to be total for a point source.
+    gaap1p0_flux: f64 => "gaap1p0Flux";
+    /// Error of gaap1p0Flux, with the covariance that the matching makes.
+    gaap1p0_flux_err: f64 => "gaap1p0FluxErr";
+    /// PSF-matched Gaussian-aperture flux, aperture sigma 1.5 PSF sigma, scaled to be total for a point source.
+    gaap1p5_flux: f64 => "gaap1p5Flux";
+    /// Error of gaap1p5Flux, with the covariance that the matching makes.
+    gaap1p5_flux_err: f64 => "gaap1p5FluxErr";
+    /// PSF-matched Gaussian-aperture flux, aperture sigma 2.5 PSF sigma, scaled to be total for a point source.
+    gaap2p5_flux: f64 => "gaap2p5Flux";
+    /// Error of gaap2p5Flux, with the covariance that the matching makes.
+    gaap2p5_flux_err: f64 => "gaap2p5FluxErr";
+    /// Total flux of the composite galaxy model (exponential and de Vaucouleurs, convolved with the PSF).
+    cmodel_flux: f64 => "cModelFlux";
+    /// Error of cModelFlux, with the shape's uncertainty.
+    cmodel_flux_err: f64 => "cModelFluxErr";
+    /// Part of cModelFlux in the de Vaucouleurs component.
+    cmodel_frac_dev: f32 => "cModel_fracDev";
+    /// Effective (half-light) radius along the major axis, before the PSF.
+    cmodel_radius: f32 => "cModel_radius";
+    /// Minor to major axis, before the PSF.
+    cmodel_axis_ratio: f32 => "cModel_axisRatio";
+    /// Angle of the major axis from +x towards +y.
+    cmodel_angle: f32 => "cModel_angle";
+    /// Chi squared a degree of freedom.
+    cmodel_chi2: f32 => "cModel_chi2";
+    /// Middle of the trail, x; 0-based pixels.
+    trail_x: f64 => "trailX";
+    /// Middle of the trail, y; 0-based pixels.
+    trail_y: f64 => "trailY";
+    /// Flux of the trailed point-source model.
+    trail_flux: f64 => "trailFlux";
+    /// Error of trailFlux.
+    trail_flux_err: f64 => "trailFluxErr";
+    /// Length of the trail.
+    trail_length: f32 => "trailLength";
+    /// Error of trailLength.
+    trail_length_err: f32 => "trailLengthErr";
+    /// Angle of the trail from +x towards +y, -90 to 90.
+    trail_angle: f32 => "trailAngle";
+    /// Chi squared a degree of freedom.
+    trail_chi2: f32 => "trailChi2";
     /// Local background per pixel that was still there, and its error.
     sky: f32 => "sky";
     sky_err: f32 => "skyErr";
@@ -212,6 +274,22 @@ source_table! {
     pixel_flags_saturated_center: bool => "pixelFlags_saturatedCenter";
     pixel_flags_suspect: bool => "pixelFlags_suspect";
     pixel_flags_nodata: bool => "pixelFlags_nodata";
+    /// Peaks of the footprint it came from.
+    deblend_n_peaks: i32 => "deblend_nPeaks";
+    /// Part of the light at its place that is its neighbours': 0 isolated, 1 drowned.
+    deblend_blendedness: f32 => "deblend_blendedness";
+    /// The windowed centroid failed.
+    x_win_flag: bool => "xWin_flag";
+    /// The Gaussian-aperture fluxes failed.
+    gaap_flux_flag: bool => "gaapFlux_flag";
+    /// The galaxy model failed or was not asked for.
+    cmodel_flux_flag: bool => "cModelFlux_flag";
+    /// The trailed model failed or was not asked for.
+    trail_flag: bool => "trail_flag";
+    /// A satellite trail crosses its footprint.
+    pixel_flags_streak: bool => "pixelFlags_streak";
+    /// A satellite trail crosses its centre.
+    pixel_flags_streak_center: bool => "pixelFlags_streakCenter";
     pixel_flags_offimage: bool => "pixelFlags_offimage";
 }
 
@@ -241,6 +319,16 @@ impl SourceTable {
             &mut self.ap17_flux_err,
             &mut self.kron_flux,
             &mut self.kron_flux_err,
+            &mut self.gaap1p0_flux,
+            &mut self.gaap1p0_flux_err,
+            &mut self.gaap1p5_flux,
+            &mut self.gaap1p5_flux_err,
+            &mut self.gaap2p5_flux,
+            &mut self.gaap2p5_flux_err,
+            &mut self.cmodel_flux,
+            &mut self.cmodel_flux_err,
+            &mut self.trail_flux,
+            &mut self.trail_flux_err,
         ] {
             column.iter_mut().for_each(|v| *v *= factor);
         }

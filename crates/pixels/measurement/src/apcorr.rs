@@ -2,8 +2,9 @@
 //!
 //! - input: a table and the rows of its bright isolated stars
 //! - output: for each flux column, the ratio of the reference aperture to it, a polynomial over the
-//!   detector fitted to clipped stars; its covariance comes from the stars' scatter. A column
-//!   that no star gives a ratio for is absent from the map and stays as it is
+//!   detector fitted to clipped stars, each weighted by its photon noise and a scatter that is common
+//!   to all; the covariance is scaled to the stars' own scatter. A column that no star gives a ratio
+//!   for is absent from the map and stays as it is
 //! - differs from the LSST pipelines: the degree follows from the number of stars
 
 use crate::config::ApCorrConfig;
@@ -70,26 +71,32 @@ pub fn aperture_corrections(
     }
     let mut map = ApCorrMap::default();
     let size = (exposure.width() as f64, exposure.height() as f64);
-    for (name, flux, _) in &all {
+    for (name, flux, flux_err) in &all {
         let field = if *name == config.reference {
             BoundedField::constant(1.0, 0.0)
         } else {
-            let mut points = Vec::new();
-            let mut ratios = Vec::new();
+            let mut stars = Vec::new();
             for &r in &usable {
                 let ratio = reference[r] / flux[r];
                 if ratio > 1.0 / config.ratio_limit && ratio < config.ratio_limit {
-                    points.push([table.x[r], table.y[r]]);
-                    ratios.push(ratio);
+                    // Both fluxes share pixels: what the larger aperture has beyond the smaller makes
+                    // the ratio's noise.
+                    let (a, b) = (reference_err[r].powi(2), (ratio * flux_err[r]).powi(2));
+                    let noise = (a - b).abs().max(0.1 * a) / reference[r].powi(2);
+                    stars.push(Star {
+                        at: [table.x[r], table.y[r]],
+                        ratio,
+                        variance: ratio * ratio * noise,
+                    });
                 }
             }
-            if ratios.is_empty() {
+            if stars.is_empty() {
                 continue;
             }
             // The stars may lie such that a polynomial is undetermined (in a line): a lower one then.
             let fit = (0..=config.degree_max)
                 .rev()
-                .find_map(|d| fit_clipped(points.clone(), ratios.clone(), size, d, config).ok());
+                .find_map(|d| fit_clipped(stars.clone(), size, d, config).ok());
             let Some(fit) = fit else { continue };
             fit
         };
@@ -98,50 +105,71 @@ pub fn aperture_corrections(
     Ok(map)
 }
 
-/// A polynomial through the ratios; stars that stand out are clipped, three rounds. Equal weights:
-/// at the brightness of these stars the scatter is of the PSF model, not of the photons.
+/// One star's ratio and the variance that photons give it.
+#[derive(Debug, Clone, Copy)]
+struct Star {
+    at: [f64; 2],
+    ratio: f64,
+    variance: f64,
+}
+
+/// Scatter that stars have beyond their photons: what makes chi squared one a degree of freedom.
+fn common_scatter(residuals: &[f64], stars: &[Star], freedom: f64) -> f64 {
+    let excess = |s2: f64| {
+        residuals.iter().zip(stars).map(|(r, s)| r * r / (s.variance + s2)).sum::<f64>() - freedom
+    };
+    let (mut low, mut high) = (0.0, residuals.iter().map(|r| r * r).fold(0.0, f64::max));
+    if excess(low) <= 0.0 {
+        return 0.0;
+    }
+    for _ in 0..40 {
+        let middle = 0.5 * (low + high);
+        if excess(middle) > 0.0 { low = middle } else { high = middle }
+    }
+    high.sqrt()
+}
+
+/// A polynomial through the ratios; stars that stand out are clipped, four rounds.
 fn fit_clipped(
-    mut points: Vec<[f64; 2]>,
-    mut ratios: Vec<f64>,
+    mut stars: Vec<Star>,
     (width, height): (f64, f64),
     degree_max: usize,
     config: &ApCorrConfig,
 ) -> Result<BoundedField, LinalgError> {
     let scaling = Polynomial2d::scaling(width, height);
     // The first round clips about the median, so that one outlier cannot bend the polynomial.
-    let mut degree = 0;
-    let (start, _) = mad_sigma(&mut ratios.clone());
+    let mut ratios: Vec<f64> = stars.iter().map(|s| s.ratio).collect();
+    let (start, mut scatter) = mad_sigma(&mut ratios);
     let mut polynomial = Polynomial2d::constant(start);
     let mut covariance = Vec::new();
     for round in 0..4 {
-        let mut residuals: Vec<f64> =
-            points.iter().zip(&ratios).map(|(p, r)| r - polynomial.eval(p[0], p[1])).collect();
-        let (_, sigma) = mad_sigma(&mut residuals.clone());
+        let pull = |s: &Star, p: &Polynomial2d, scatter: f64| {
+            (s.ratio - p.eval(s.at[0], s.at[1])) / (s.variance.sqrt().hypot(scatter)).max(1e-12)
+        };
+        let mut pulls: Vec<f64> = stars.iter().map(|s| pull(s, &polynomial, scatter)).collect();
+        let (_, sigma) = mad_sigma(&mut pulls);
         // A real gradient over the detector must survive the first clipping.
         let limit = config.clip_sigma * if round == 0 { 2.0 * sigma } else { sigma };
         if sigma > 0.0 {
-            let keep: Vec<bool> = residuals.iter().map(|r| r.abs() <= limit).collect();
-            let mut k = keep.iter();
-            points.retain(|_| *k.next().unwrap_or(&true));
-            let mut k = keep.iter();
-            ratios.retain(|_| *k.next().unwrap_or(&true));
+            stars.retain(|s| pull(s, &polynomial, scatter).abs() <= limit);
         }
-        degree = (0..=degree_max)
+        let degree = (0..=degree_max)
             .rev()
-            .find(|&d| ratios.len() >= config.stars_per_term * term_count(d))
+            .find(|&d| stars.len() >= config.stars_per_term * term_count(d))
             .unwrap_or(0);
-        let (fit, _) =
-            Polynomial2d::fit(degree, scaling, &points, &ratios, &vec![1.0; ratios.len()])?;
-        polynomial = fit;
-        residuals =
-            points.iter().zip(&ratios).map(|(p, r)| r - polynomial.eval(p[0], p[1])).collect();
-        let freedom = ratios.len().saturating_sub(term_count(degree)).max(1) as f64;
-        let scatter = (residuals.iter().map(|r| r * r).sum::<f64>() / freedom).sqrt().max(1e-9);
-        let (fit, c) =
-            Polynomial2d::fit(degree, scaling, &points, &ratios, &vec![scatter; ratios.len()])?;
-        (polynomial, covariance) = (fit, c);
+        let points: Vec<[f64; 2]> = stars.iter().map(|s| s.at).collect();
+        let ratios: Vec<f64> = stars.iter().map(|s| s.ratio).collect();
+        let errors = |scatter: f64| -> Vec<f64> {
+            stars.iter().map(|s| s.variance.sqrt().hypot(scatter).max(1e-9)).collect()
+        };
+        let (fit, _) = Polynomial2d::fit(degree, scaling, &points, &ratios, &errors(scatter))?;
+        let residuals: Vec<f64> =
+            stars.iter().map(|s| s.ratio - fit.eval(s.at[0], s.at[1])).collect();
+        let freedom = stars.len().saturating_sub(term_count(degree)).max(1) as f64;
+        scatter = common_scatter(&residuals, &stars, freedom);
+        (polynomial, covariance) =
+            Polynomial2d::fit(degree, scaling, &points, &ratios, &errors(scatter))?;
     }
-    debug_assert_eq!(covariance.len(), term_count(degree) * term_count(degree));
     Ok(BoundedField { polynomial, covariance })
 }
 
@@ -153,6 +181,23 @@ pub fn apply_aperture_corrections(table: &mut SourceTable, map: &ApCorrMap) {
         let Some(field) = map.0.get(name) else { continue };
         for k in 0..flux.len() {
             let (c, c_err) = (field.polynomial.eval(x[k], y[k]), field.error(x[k], y[k]));
+            err[k] = (c * err[k]).hypot(flux[k] * c_err);
+            flux[k] *= c;
+        }
+    }
+    let Some(field) = map.0.get("psfFlux") else { return };
+    for k in 0..table.len() {
+        let (c, c_err) = (field.polynomial.eval(x[k], y[k]), field.error(x[k], y[k]));
+        table.psf_flux_ap_corr[k] = c as f32;
+        table.psf_flux_ap_corr_err[k] = c_err as f32;
+        // Models made with the PSF model have its scale.
+        for (flux, err) in [
+            (&mut table.cmodel_flux, &mut table.cmodel_flux_err),
+            (&mut table.gaap1p0_flux, &mut table.gaap1p0_flux_err),
+            (&mut table.gaap1p5_flux, &mut table.gaap1p5_flux_err),
+            (&mut table.gaap2p5_flux, &mut table.gaap2p5_flux_err),
+            (&mut table.trail_flux, &mut table.trail_flux_err),
+        ] {
             err[k] = (c * err[k]).hypot(flux[k] * c_err);
             flux[k] *= c;
         }

@@ -201,7 +201,7 @@ source_table! {
     size_extendedness: f32 => "sizeExtendedness";
     /// Aperture correction that psfFlux was multiplied by.
     psf_flux_ap_corr: f32 => "psfFlux_apCorr";
-    /// Error of the aperture correction at this place; common to neighbours and not in psfFluxErr.
+    /// Error of the aperture correction at this place, common to neighbours; psfFluxErr holds it.
     psf_flux_ap_corr_err: f32 => "psfFlux_apCorrErr";
     /// PSF-matched Gaussian-aperture flux, aperture sigma 1.0 PSF sigma, scaled to be total for a point source.
     gaap1p0_flux: f64 => "gaap1p0Flux";

@@ -5,10 +5,13 @@
 //!   detector fitted to clipped stars, each weighted by its photon noise and a scatter that is common
 //!   to all; the covariance is scaled to the stars' own scatter. A column that no star gives a ratio
 //!   for is absent from the map and stays as it is
+//! - the reference aperture's flux is completed by the light beyond it (`growth`), so that corrected
+//!   fluxes mean the total light; the aperture fluxes themselves stay sums
 //! - differs from the LSST pipelines: the degree follows from the number of stars
 
 use crate::config::ApCorrConfig;
 use crate::error::MeasurementError;
+use crate::growth::light_beyond;
 use elqui_base::{BoundedField, LinalgError, Polynomial2d, mad_sigma, term_count};
 use elqui_image::{ApCorrMap, Exposure};
 use elqui_schema::SourceTable;
@@ -69,6 +72,7 @@ pub fn aperture_corrections(
         let flux = config.reference.clone();
         return Err(MeasurementError::NoStars { flux, given: stars_rows.len() });
     }
+    let (beyond, beyond_err) = if config.total { light_beyond(table, &usable) } else { (0.0, 0.0) };
     let mut map = ApCorrMap::default();
     let size = (exposure.width() as f64, exposure.height() as f64);
     for (name, flux, flux_err) in &all {
@@ -98,11 +102,21 @@ pub fn aperture_corrections(
                 .rev()
                 .find_map(|d| fit_clipped(stars.clone(), size, d, config).ok());
             let Some(fit) = fit else { continue };
-            fit
+            scaled(fit, 1.0 + beyond, beyond_err)
         };
         map.0.insert((*name).to_string(), field);
     }
     Ok(map)
+}
+
+/// A correction times a factor with an error that is common to the field.
+fn scaled(mut field: BoundedField, factor: f64, err: f64) -> BoundedField {
+    field.polynomial.coefficients.iter_mut().for_each(|c| *c *= factor);
+    field.covariance.iter_mut().for_each(|c| *c *= factor * factor);
+    if let Some(constant) = field.covariance.first_mut() {
+        *constant += err * err;
+    }
+    field
 }
 
 /// One star's ratio and the variance that photons give it.

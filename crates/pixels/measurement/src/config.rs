@@ -55,6 +55,8 @@ impl MeasurementConfig {
 pub struct ApCorrConfig {
     /// Column of the flux that the others are brought to.
     pub reference: String,
+    /// Complete it by the light beyond that aperture, so that corrected fluxes are total.
+    pub total: bool,
     /// Largest degree of the polynomial over the detector.
     pub degree_max: usize,
     /// Stars for each coefficient of the polynomial, at least.
@@ -71,6 +73,7 @@ impl Default for ApCorrConfig {
     fn default() -> Self {
         Self {
             reference: "ap12Flux".into(),
+            total: true,
             degree_max: 2,
             stars_per_term: 5,
             snr_min: 50.0,

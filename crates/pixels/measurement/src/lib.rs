@@ -9,6 +9,7 @@ mod classify;
 mod config;
 mod error;
 mod forced;
+mod growth;
 mod kron;
 mod measure;
 mod psf_fit;

@@ -1,9 +1,10 @@
 """The table of the real data: process the frames, compare with what others measured, print Markdown.
 
-usage: realdata.py --elqui BINARY [--data FOLDER] [--work FOLDER] [--out FILE.md] [--check]
+usage: realdata.py --elqui BINARY [--forced BINARY] [--data FOLDER] [--work FOLDER] [--out FILE.md] [--check]
+  --forced the example `forced_psfex` of elqui-fits (default: examples/ beside the elqui binary)
   --data   the data pack (default: $ELQUI_REALDATA)
   --check  exit with 1 when a figure misses its bar
-Needs astropy, numpy and pyarrow.
+Needs astropy, numpy and pyarrow; source-extractor (apt) for the comparison with it.
 """
 
 import argparse
@@ -16,13 +17,28 @@ import tempfile
 import time
 from pathlib import Path
 
+import cchain
+import decam
 import numpy as np
 import pyarrow.parquet as pq
+import sdss_sex
 from astropy.io import fits
 
 SDSS = [("004192", "0300", "g"), ("004192", "0300", "r"), ("006377", "0399", "g"), ("006377", "0399", "r")]
 BANDS = "ugriz"
 SCALE = 0.396
+NOTES = """With source-extractor: sources that both flag as clean and single, of S/N > 20. It measures the image whose sky elqui subtracted,
+with the pixels of other sources left out (`MASK_TYPE BLANK`); what its own sky changes is a row of its own. Errors are its own.
+Compared are the same circles (FLUX_APER, apNNFlux), FLUX_AUTO with kronFlux before its aperture correction, XWIN with xWin (or,
+where a table has none, with the PSF fit's x, without a bar), and shapes: X2WIN and company are moments inside a round Gaussian window
+and not corrected for it, elqui's are adaptive, so that the ellipticity of the former is about half; twice the one is compared with the
+other, in units of 2 / (S/N).
+
+DECam: the cutouts hold a galaxy with a faint neighbour, and a star of magnitude 10.5 with a faint source on its diffraction spike; no star
+is there to fit a PSF with. So the PSF is found again on stars drawn from the PSFEx models, forced fluxes are compared with the same
+fits in numpy, stars are added by numpy, and the errors of the weights are tested by differences between opposite sides of the galaxy
+(16 px and more from its middle; its light is not quite symmetric, which the mean shows). Fluxes over epochs use the survey's zero
+points and its corrections of each exposure's WCS."""
 
 
 def run(command):
@@ -137,6 +153,10 @@ def sdss(elqui, data, work, rows):
         width = fits.getdata(s82 / f"calib/psField-{run_}-4-{field}.fit.gz", 6)[0]["psf_width"][b]
         got = summary["psfFwhmArcsec"]
         rows.append((name, "PSF width, ours over psField's", f"{got:.3f} / {width:.3f} = {got / width:.3f}", "1 +- 0.03", abs(got / width - 1) < 0.03))
+    if cchain.have("source-extractor"):
+        for (run_, field, band), frame in zip(SDSS, frames):
+            stem = frame.name.removesuffix(".fit.gz")
+            sdss_sex.compare(frame, out, stem, work, f"SDSS {int(run_)} {band}", nearest, rows)
     rows.append(("SDSS", "four frames, wall time", f"{seconds:.1f} s", "", True))
 
 
@@ -194,6 +214,7 @@ def hatp32(elqui, data, work, rows):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--elqui", type=Path, required=True)
+    parser.add_argument("--forced", type=Path)
     parser.add_argument("--data", type=Path, default=os.environ.get("ELQUI_REALDATA") or None)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--out", type=Path)
@@ -207,6 +228,11 @@ def main():
         work = args.work or Path(scratch)
         sdss(args.elqui, Path(args.data), work, rows)
         hatp32(args.elqui, Path(args.data), work, rows)
+        forced = args.forced or args.elqui.parent / "examples/forced_psfex"
+        if forced.exists():
+            decam.decam(args.elqui, forced.resolve(), Path(args.data), work, rows)
+        else:
+            print(f"skipped: DECam; {forced} is not built (cargo build --release -p elqui-fits --example forced_psfex)", file=sys.stderr)
     lines = ["| data | quantity | measured | bar | |", "|---|---|---|---|---|"]
     lines += [f"| {a} | {b} | {c} | {d} | {'' if not d else 'reached' if e else '**missed**'} |" for a, b, c, d, e in rows]
     text = "\n".join(lines)
@@ -214,7 +240,7 @@ def main():
     if args.out:
         args.out.write_text(
             "# What real frames give\n\nMade by `make realdata`, which runs `elqui process` and `elqui lightcurve` on the data pack and compares with what\n"
-            "SDSS and the LSST pipelines measured on the same frames (`bench/realdata.py`).\n\n" + text + "\n\nDetrending of ISIS, NOT and LSSTCam-like raws: [detrending.md](detrending.md).\n"
+            "SDSS and the LSST pipelines measured on the same frames (`bench/realdata.py`).\n\n" + text + "\n\n" + NOTES + "\n\nDetrending of ISIS, NOT and LSSTCam-like raws: [detrending.md](detrending.md).\n"
         )
     missed = [r for r in rows if r[3] and not r[4]]
     if args.check and missed:

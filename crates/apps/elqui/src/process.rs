@@ -9,6 +9,7 @@ use crate::refcat::{self, ReferenceFile};
 use elqui_image::VisitInfo;
 use elqui_instrument::Instrument;
 use elqui_isr::CalibSet;
+use elqui_measurement::ModelFit;
 use elqui_pipeline::{Outcome, Timing, run_all};
 use elqui_production::{FrameInput, FrameSummary, ProcessConfig, process_frame};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,9 @@ pub struct Args {
     /// Forced photometry at the positions of a table (ra, dec) besides.
     #[arg(long, value_name = "FILE")]
     pub positions: Option<PathBuf>,
+    /// Model fits of every source besides: cmodel (galaxies), gaap (Gaussian apertures), trail; or all.
+    #[arg(long, value_name = "FIT", value_delimiter = ',', value_enum)]
+    pub fits: Vec<Fit>,
     /// Write exposures tile-compressed (Rice).
     #[arg(long)]
     pub compress: bool,
@@ -51,6 +55,26 @@ pub struct Args {
     pub no_preview: bool,
     #[command(flatten)]
     pub corrected: CorrectedOptions,
+}
+
+/// A model fit that costs more than all else together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fit {
+    Cmodel,
+    Gaap,
+    Trail,
+    All,
+}
+
+impl Fit {
+    fn models(self) -> &'static [ModelFit] {
+        match self {
+            Self::Cmodel => &[ModelFit::CModel],
+            Self::Gaap => &[ModelFit::Gaap],
+            Self::Trail => &[ModelFit::Trail],
+            Self::All => &[ModelFit::CModel, ModelFit::Gaap, ModelFit::Trail],
+        }
+    }
 }
 
 /// What every frame of a call shares.
@@ -71,6 +95,12 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         Some(name) => Some(Instrument::load(name).map_err(CliError::words)?),
         None => None,
     };
+    let mut config = read_config(args.config.as_deref())?;
+    for model in args.fits.iter().flat_map(|f| f.models()) {
+        if !config.measurement.fits.contains(model) {
+            config.measurement.fits.push(*model);
+        }
+    }
     let shared = Shared {
         out: args.out.clone(),
         instrument,
@@ -79,7 +109,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             None => None,
         },
         calib: args.calib.clone(),
-        config: read_config(args.config.as_deref())?,
+        config,
         positions: match &args.positions {
             Some(path) => Some(refcat::read_positions(path)?),
             None => None,

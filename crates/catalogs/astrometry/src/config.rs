@@ -39,6 +39,8 @@ pub struct SolveHint {
     pub wcs: Option<Wcs>,
     /// Parity, where it is known for certain.
     pub parity: Option<Parity>,
+    /// The instrument's map on any part of the sky: only its distortion is used, instead of that of `wcs`.
+    pub distortion: Option<Wcs>,
 }
 
 impl Default for SolveHint {
@@ -51,6 +53,7 @@ impl Default for SolveHint {
             scale_tolerance: 0.03,
             wcs: None,
             parity: None,
+            distortion: None,
         }
     }
 }
@@ -58,32 +61,41 @@ impl Default for SolveHint {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AstrometryConfig {
-    /// Largest order of SIP; 1 is plain TAN.
+    /// Largest order of SIP that is tried, to 5; 1 is plain TAN.
     pub sip_order: usize,
     /// How far a first WCS may be off, arcsec (at least a quarter of the image is allowed).
     pub wcs_offset_arcsec: f64,
-    /// Residuals beyond this many sigma are rejected.
+    /// Residuals beyond this many sigma are rejected (more where so many stars have larger ones by chance).
     pub clip_sigma: f64,
     /// Largest final matching radius, pixels.
     pub match_radius_px: f64,
-    /// Error floor of a centroid, pixels.
+    /// Least error of a centroid, pixels; what the errors lack beyond it is estimated.
     pub error_floor_px: f64,
     /// A solution needs this many matches.
     pub matches_min: usize,
     /// ... and to be this much likelier than chance, natural logarithm.
     pub ln_odds_min: f64,
+    /// An image without a pointing, or with a wrong one, is looked for in the whole reference catalogue.
+    pub blind: bool,
+    /// The instrument's handedness, where it is known for certain.
+    pub parity: Option<Parity>,
+    /// The instrument's map on any part of the sky, for its distortion.
+    pub distortion: Option<Wcs>,
 }
 
 impl Default for AstrometryConfig {
     fn default() -> Self {
         Self {
-            sip_order: 3,
+            sip_order: 5,
             wcs_offset_arcsec: 120.0,
             clip_sigma: 4.0,
             match_radius_px: 3.0,
-            error_floor_px: 0.01,
+            error_floor_px: 1e-4,
             matches_min: 5,
             ln_odds_min: 16.0,
+            blind: true,
+            parity: None,
+            distortion: None,
         }
     }
 }
@@ -94,10 +106,20 @@ pub struct Solution {
     pub wcs: Wcs,
     /// Root mean square of the residuals of the stars used, east and north, mas.
     pub rms_mas: [f64; 2],
+    /// Error of the map per axis that follows from the errors of the stars, root mean square over the image, mas.
+    pub wcs_err_mas: f64,
+    /// Chi squared of the stars used over its degrees of freedom, the floor included.
+    pub chi2_dof: f64,
+    /// Error per axis that the stars' own errors do not explain, mas; 0 when they explain all.
+    pub floor_mas: f64,
+    /// Matches that were rejected.
+    pub clipped: usize,
     /// (detection, reference star) used in the fit, by detection.
     pub matches: Vec<(usize, usize)>,
-    /// Order of SIP that was fitted; 1 for none.
+    /// Order of the polynomial that was fitted; 1 for a linear map.
     pub sip_order: usize,
+    /// It is a correction of the instrument's distortion (else all of the distortion).
+    pub on_instrument: bool,
     /// Natural logarithm of the odds against chance.
     pub ln_odds: f64,
     /// Final matching radius, arcsec.

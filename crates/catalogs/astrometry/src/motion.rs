@@ -5,14 +5,19 @@
 //! - output: the same stars, ICRS directions as seen from the Earth's centre at the date (without
 //!   aberration and light bending, which an image's own fit takes up)
 //! - source: the space motion as a straight line (ESA 1997, Hipparcos catalogue, vol. 1, 1.5.5) without radial
-//!   velocity; the Earth by IAU SOFA's epv00
-//! - differs from rigorous propagation: errors of proper motions are not added to those of positions
+//!   velocity, the time being that at the barycentre (Explanatory Supplement 2013, 7.2; SOFA's pmpx); the Earth
+//!   by IAU SOFA's epv00
+//! - errors: those of the positions and of the proper motions over the years, in quadrature
+//! - differs from rigorous propagation: their correlations are not known and count as zero
 
 use elqui_base::{MjdTai, UnitVector};
 use elqui_matching::RefStar;
 
 /// Radians in a milliarcsecond.
 const MAS: f64 = std::f64::consts::PI / (180.0 * 3.6e6);
+
+/// Time of light over an au, Julian years.
+const LIGHT_YEARS_PER_AU: f64 = 499.004_782 / (86_400.0 * 365.25);
 
 /// Barycentric position of the Earth, ICRS, au.
 pub fn earth_position_au(date: MjdTai) -> [f64; 3] {
@@ -32,14 +37,25 @@ pub fn propagate(stars: &[RefStar], date: MjdTai) -> Vec<RefStar> {
 
 fn moved(star: &RefStar, year: f64, earth: &[f64; 3]) -> RefStar {
     let or_zero = |v: f64| if v.is_finite() { v } else { 0.0 };
-    let years = or_zero(year - star.epoch_jyear);
+    let from = UnitVector::from_ra_dec_deg(star.ra, star.dec);
+    // The star's light reaches the Earth before or after the barycentre.
+    let roemer = from.dot(UnitVector(*earth)) * LIGHT_YEARS_PER_AU;
+    let years = or_zero(year + roemer - star.epoch_jyear);
+    let grown = |place: f64, motion: f64| {
+        let more = or_zero(motion) * years;
+        if more == 0.0 { place } else { or_zero(place).hypot(more) }
+    };
     let motion = [star.pm_ra_cosdec_mas_yr, star.pm_dec_mas_yr].map(|v| or_zero(v) * MAS * years);
     let parallax = or_zero(star.parallax_mas).max(0.0) * MAS;
-    let mut out = RefStar { epoch_jyear: year, ..*star };
+    let mut out = RefStar {
+        epoch_jyear: year,
+        ra_err_mas: grown(star.ra_err_mas, star.pm_ra_cosdec_err_mas_yr),
+        dec_err_mas: grown(star.dec_err_mas, star.pm_dec_err_mas_yr),
+        ..*star
+    };
     if !(star.ra.is_finite() && star.dec.is_finite()) || (motion == [0.0; 2] && parallax == 0.0) {
         return out;
     }
-    let from = UnitVector::from_ra_dec_deg(star.ra, star.dec);
     let (east, north) = tangent(star.ra, star.dec);
     let v = std::array::from_fn(|k| {
         from.0[k] + motion[0] * east[k] + motion[1] * north[k] - parallax * earth[k]

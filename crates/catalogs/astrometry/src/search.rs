@@ -8,6 +8,7 @@
 //!   scores well is refined to an affine map with a shrinking radius, and accepted by its odds
 //!   against chance over all proposals that were tried
 
+use crate::density::DensityMap;
 use crate::odds::ln_chance_after_fit;
 use crate::pattern::{Point, ShapeTable, Similarity, Triangle, length, triangles};
 use elqui_matching::PlaneGrid;
@@ -66,6 +67,8 @@ const WINDOW_STARS: f64 = 300.0;
 /// How many of the brightest make triangles: detections, stars skipped, stars.
 const ROUNDS: [(usize, usize, usize); 5] =
     [(20, 0, 22), (30, 0, 35), (50, 0, 50), (40, 20, 60), (45, 0, 75)];
+/// Stars crowd on all scales: half as much again for safety.
+const CROWD: f64 = 1.5;
 const REFINEMENTS_MAX: usize = 3000;
 /// A first look takes every third detection, and goes on with this many hits.
 const FIRST_LOOK: (usize, usize) = (3, 4);
@@ -77,6 +80,8 @@ pub struct Search<'a> {
     grid: PlaneGrid,
     /// Stars a square arcsec.
     density: f64,
+    /// ... and place by place.
+    crowding: DensityMap,
     radius: f64,
     trials: usize,
     refinements: usize,
@@ -95,8 +100,8 @@ impl<'a> Search<'a> {
             field,
             scored: &field.detections[..field.detections.len().min(SCORED)],
             grid: PlaneGrid::new(stars, radius),
-            // Stars crowd: half as much again for safety.
-            density: 1.5 * stars.len() as f64 / (std::f64::consts::PI * reach * reach),
+            density: CROWD * stars.len() as f64 / (std::f64::consts::PI * reach * reach),
+            crowding: DensityMap::new(stars, 0.1 * field.diagonal),
             stars,
             radius,
             trials: 0,
@@ -218,17 +223,21 @@ impl<'a> Search<'a> {
             return None;
         }
         let hits = self.scored.iter().filter(hit).count();
-        let p = self.density * std::f64::consts::PI * self.radius * self.radius;
-        let chance = ln_chance_after_fit(hits, self.scored.len(), p, fitted);
+        let area = std::f64::consts::PI * self.radius * self.radius;
+        let dull = |density: f64| {
+            let chance = ln_chance_after_fit(hits, self.scored.len(), density * area, fitted);
+            -chance < (0.6 * (self.trials as f64).ln()).max(5.0)
+        };
         // Refining costs as much as some twenty proposals: only for the better ones.
         if hits < self.field.matches_min.max(fitted + 2)
-            || -chance < (0.6 * (self.trials as f64).ln()).max(5.0)
+            || dull(self.density)
+            || dull(self.crowd(self.scored.iter().map(|d| map.apply(*d))))
             || self.refinements >= REFINEMENTS_MAX
         {
             return None;
         }
         self.refinements += 1;
-        let found = self.refine(map)?;
+        let found = self.refine(map, 3)?;
         let known = self.best.is_none_or(|b| found.ln_odds > b.ln_odds);
         if known {
             self.best = Some(found);
@@ -237,7 +246,18 @@ impl<'a> Search<'a> {
             .then_some(found)
     }
 
-    fn refine(&self, map: &Similarity) -> Option<Found> {
+    /// Refine one proposal that came, after `trials` others, from outside; `fitted` pairs were used to make it.
+    pub fn judge(&mut self, map: &Similarity, trials: usize, fitted: usize) -> Option<Found> {
+        self.trials = trials;
+        self.refine(map, fitted)
+    }
+
+    /// Stars a square arcsec where these places lie, and no less than on average.
+    fn crowd(&self, places: impl Iterator<Item = Point>) -> f64 {
+        self.density.max(CROWD * self.crowding.mean(places))
+    }
+
+    fn refine(&self, map: &Similarity, fitted: usize) -> Option<Found> {
         let start = self.scored.iter().map(|d| map.apply(*d)).collect::<Vec<_>>();
         let mut places = start;
         let mut radius = self.radius;
@@ -258,8 +278,8 @@ impl<'a> Search<'a> {
                 pairs.iter().map(|&(d, s)| length(places[d], self.stars[s]).powi(2)).sum();
             let rms = (0.5 * sum / (pairs.len() as f64 - 3.0).max(1.0)).sqrt();
             let area = std::f64::consts::PI * radius * radius;
-            let chance =
-                ln_chance_after_fit(pairs.len(), self.scored.len(), self.density * area, 3);
+            let p = area * self.crowd(places.iter().copied());
+            let chance = ln_chance_after_fit(pairs.len(), self.scored.len(), p, fitted);
             // The radius is chosen by what it gives: a choice among some ten.
             let ln_odds = -chance - (self.trials.max(1000) as f64).ln() - 2.3;
             if found.is_none_or(|f| ln_odds > f.ln_odds) {
@@ -310,7 +330,7 @@ fn fit_affine(from: &[Point], to: &[Point], pairs: &[(usize, usize)]) -> Option<
     }
     let det = xx * yy - xy * xy;
     // Stars on a line do not fix a map.
-    if !(det > 1e-6 * xx * yy) {
+    if det.is_nan() || det <= 1e-6 * xx * yy {
         return None;
     }
     Some(Affine([0, 1].map(|k| {

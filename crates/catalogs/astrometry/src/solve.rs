@@ -9,13 +9,16 @@
 use crate::config::{AstrometryConfig, Detected, Parity, Solution, SolveHint};
 use crate::error::AstrometryError;
 use crate::fit::{Fitted, Problem, fit};
+use crate::model::InstrumentPlane;
 use crate::pattern::Point;
-use crate::search::{Field, Found, Search};
+use crate::search::{Affine, Field, Found, Search};
 use elqui_base::{ARCSEC_PER_RAD, UnitVector};
 use elqui_matching::RefStar;
 use elqui_wcs::Wcs;
 
 const DETECTIONS_MIN: usize = 4;
+/// Optics have distortions of this order.
+const ORDER_USUAL: usize = 3;
 
 /// One way to look: from where, how far, and what the detections' plane is.
 struct Attempt<'a> {
@@ -34,20 +37,18 @@ pub fn solve(
     hint: &SolveHint,
     config: &AstrometryConfig,
 ) -> Result<Solution, AstrometryError> {
-    let mut order: Vec<usize> = (0..detected.len())
-        .filter(|&k| detected[k].x.is_finite() && detected[k].y.is_finite())
-        .collect();
-    let rank = |v: f64| if v.is_finite() { v } else { f64::NEG_INFINITY };
-    order.sort_by(|&a, &b| rank(detected[b].flux).total_cmp(&rank(detected[a].flux)));
+    let order = by_brightness(detected);
     if order.len() < DETECTIONS_MIN.max(config.matches_min) {
         let needed = DETECTIONS_MIN.max(config.matches_min);
         return Err(AstrometryError::FewDetections { count: order.len(), needed });
     }
     let sorted: Vec<Detected> = order.iter().map(|&k| detected[k]).collect();
     let size = [width as f64, height as f64];
+    let instrument = hint.distortion.as_ref().or(hint.wcs.as_ref());
+    let base = instrument.and_then(|w| InstrumentPlane::new(w, size));
     let mut failure = None;
     for attempt in attempts(size, hint, config)? {
-        match attempt.run(&sorted, refs, size, hint, config) {
+        match attempt.run(&sorted, refs, size, base.as_ref(), hint, config) {
             Ok(mut solution) => {
                 solution.matches.iter_mut().for_each(|m| m.0 = order[m.0]);
                 solution.matches.sort_unstable();
@@ -57,6 +58,16 @@ pub fn solve(
         }
     }
     Err(failure.unwrap_or(AstrometryError::NoPosition))
+}
+
+/// Detections with a place, brightest first.
+pub fn by_brightness(detected: &[Detected]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..detected.len())
+        .filter(|&k| detected[k].x.is_finite() && detected[k].y.is_finite())
+        .collect();
+    let rank = |v: f64| if v.is_finite() { v } else { f64::NEG_INFINITY };
+    order.sort_by(|&a, &b| rank(detected[b].flux).total_cmp(&rank(detected[a].flux)));
+    order
 }
 
 fn attempts<'a>(
@@ -108,6 +119,7 @@ impl Attempt<'_> {
         detected: &[Detected],
         refs: &[RefStar],
         size: [f64; 2],
+        base: Option<&InstrumentPlane>,
         hint: &SolveHint,
         config: &AstrometryConfig,
     ) -> Result<Solution, AstrometryError> {
@@ -122,7 +134,7 @@ impl Attempt<'_> {
             let count = rows.len();
             return Err(AstrometryError::FewReferences { count, needed, ra, dec, radius_deg });
         }
-        let flat = self.flatten(detected, size, center);
+        let flat = self.flatten(detected, size, base, center);
         let usable: Vec<Point> = flat.iter().copied().filter(|p| p[0].is_finite()).collect();
         let handed = |p: Parity| match self.wcs {
             Some(w) => {
@@ -159,23 +171,43 @@ impl Attempt<'_> {
             });
         };
         let area = size[0] * size[1] * self.pixel * self.pixel;
+        let rough: Vec<Point> = flat.iter().map(|p| found.map.apply(*p)).collect();
         let problem = Problem {
             detected,
-            rough: flat.iter().map(|p| found.map.apply(*p)).collect(),
+            jacobian: self.jacobian(&found.map, size),
+            base,
+            rough,
             rough_rms: found.rms,
             stars: &stars,
-            places: &places,
+            places,
             center,
             size,
             pixel: self.pixel,
             fraction: area / (std::f64::consts::PI * reach * reach),
         };
-        let fitted = fit(&problem, config)?;
+        let fitted = fit(problem, config)?;
+        if fitted.ln_odds < config.ln_odds_min {
+            return Err(AstrometryError::NoMatch {
+                detections: detected.len(),
+                references: rows.len(),
+                ra,
+                dec,
+                radius_deg,
+                matches: fitted.matches.len(),
+                ln_odds: fitted.ln_odds,
+            });
+        }
         Ok(self.solution(fitted, &found, &rows, detected, size, config))
     }
 
     /// Detections on the plane, arcsec; the image's centre is at the origin.
-    fn flatten(&self, detected: &[Detected], size: [f64; 2], center: UnitVector) -> Vec<Point> {
+    fn flatten(
+        &self,
+        detected: &[Detected],
+        size: [f64; 2],
+        base: Option<&InstrumentPlane>,
+        center: UnitVector,
+    ) -> Vec<Point> {
         let (cx, cy) = (0.5 * (size[0] - 1.0), 0.5 * (size[1] - 1.0));
         detected
             .iter()
@@ -188,9 +220,21 @@ impl Attempt<'_> {
                             [xi * ARCSEC_PER_RAD, eta * ARCSEC_PER_RAD]
                         })
                 }
-                None => [(d.x - cx) * self.pixel, (d.y - cy) * self.pixel],
+                None => {
+                    let [x, y] = base.map_or([d.x, d.y], |b| b.straightened(d.x, d.y));
+                    [(x - cx) * self.pixel, (y - cy) * self.pixel]
+                }
             })
             .collect()
+    }
+
+    /// d(plane, arcsec) / d(pixel) of the rough map.
+    fn jacobian(&self, map: &Affine, size: [f64; 2]) -> [[f64; 2]; 2] {
+        let inner = match self.wcs {
+            Some(w) => w.jacobian(0.5 * size[0], 0.5 * size[1]),
+            None => [[self.pixel, 0.0], [0.0, self.pixel]],
+        };
+        [0, 1].map(|i| [0, 1].map(|j| map.0[i][1] * inner[0][j] + map.0[i][2] * inner[1][j]))
     }
 
     fn solution(
@@ -207,10 +251,14 @@ impl Attempt<'_> {
         if n < 12 {
             warnings.push(format!("only {n} stars were matched: the fit has little to spare"));
         }
-        if fitted.order < config.sip_order && 2 * n < 5 * elqui_base::term_count(config.sip_order) {
+        let usual = config.sip_order.min(ORDER_USUAL);
+        if !fitted.on_instrument
+            && fitted.order < usual
+            && 2 * n < 5 * elqui_base::term_count(usual)
+        {
             warnings.push(format!(
-                "the distortion's order is {} (not {}): {n} stars bear no more",
-                fitted.order, config.sip_order
+                "the distortion's order is {} (not {usual}): {n} stars bear no more",
+                fitted.order
             ));
         }
         let spread = |f: &dyn Fn(&Detected) -> f64, length: f64| {
@@ -225,9 +273,14 @@ impl Attempt<'_> {
         Solution {
             wcs: fitted.wcs,
             rms_mas: fitted.rms_mas,
+            wcs_err_mas: fitted.wcs_err_mas,
+            chi2_dof: fitted.chi2_dof,
+            floor_mas: fitted.floor_mas,
+            clipped: fitted.clipped,
+            on_instrument: fitted.on_instrument,
             matches: fitted.matches.iter().map(|&(d, s)| (d, rows[s])).collect(),
             sip_order: fitted.order,
-            ln_odds: found.ln_odds,
+            ln_odds: found.ln_odds.min(fitted.ln_odds),
             match_radius_arcsec: fitted.radius_arcsec,
             warnings,
         }
@@ -241,10 +294,14 @@ fn near(
     reach: f64,
 ) -> (Vec<usize>, Vec<RefStar>, Vec<Point>) {
     let cos_reach = (reach / ARCSEC_PER_RAD).cos();
+    let (dec, reach_deg) = (center.to_ra_dec_deg().1, 1.001 * (reach / 3600.0) + 1e-9);
     let mut all: Vec<(usize, Point)> = refs
         .iter()
         .enumerate()
-        .filter(|(_, s)| s.ra.is_finite() && s.dec.abs() <= 90.0)
+        // A large catalogue is mostly elsewhere: the declination tells at once.
+        .filter(|(_, s)| {
+            (s.dec - dec).abs() <= reach_deg && s.ra.is_finite() && s.dec.abs() <= 90.0
+        })
         .filter_map(|(row, s)| {
             let v = UnitVector::from_ra_dec_deg(s.ra, s.dec);
             if v.dot(center) < cos_reach {

@@ -51,3 +51,51 @@ fn a_star_without_motion_stays() {
     let moved = propagate(&[pole], J2016)[0];
     assert!((separation(0.0, 90.0, moved.ra, moved.dec).mas() - 1000.0).abs() < 1.0);
 }
+
+#[test]
+fn the_error_of_a_motion_grows_with_the_years() {
+    let star = RefStar {
+        ra: 10.0,
+        dec: -5.0,
+        ra_err_mas: 0.3,
+        pm_ra_cosdec_mas_yr: 3.0,
+        pm_ra_cosdec_err_mas_yr: 0.04,
+        epoch_jyear: J2016.julian_epoch() - 10.0,
+        ..RefStar::default()
+    };
+    let moved = propagate(&[star], J2016)[0];
+    assert!((moved.ra_err_mas - 0.5).abs() < 1e-4 && moved.dec_err_mas.is_nan());
+}
+
+#[test]
+fn the_same_as_sofa() {
+    for (k, (ra, dec)) in
+        [(10.0, 20.0), (200.0, -75.0), (300.0, 89.5), (0.0, 0.0)].into_iter().enumerate()
+    {
+        let date = MjdTai(60_000.0 + 77.7 * k as f64);
+        let star = RefStar {
+            ra,
+            dec,
+            pm_ra_cosdec_mas_yr: -3000.0 + 900.0 * k as f64,
+            pm_dec_mas_yr: 5000.0,
+            parallax_mas: 300.0,
+            epoch_jyear: 2016.0,
+            ..RefStar::default()
+        };
+        let moved = propagate(&[star], date)[0];
+        let mas = (1e-3f64 / 3600.0).to_radians();
+        let expected = sofars::astro::pmpx(
+            ra.to_radians(),
+            dec.to_radians(),
+            star.pm_ra_cosdec_mas_yr * mas / dec.to_radians().cos(),
+            star.pm_dec_mas_yr * mas,
+            0.3,
+            0.0,
+            date.julian_epoch() - 2016.0,
+            earth_position_au(date),
+        );
+        let (a, d) = elqui_base::UnitVector::normalized(expected).to_ra_dec_deg();
+        let off = separation(moved.ra, moved.dec, a, d).mas();
+        assert!(off < 0.001, "{ra} {dec}: {off} mas");
+    }
+}

@@ -26,6 +26,9 @@ pub struct RefStar {
     /// Proper motion; that in right ascension includes cos(dec).
     pub pm_ra_cosdec_mas_yr: f64,
     pub pm_dec_mas_yr: f64,
+    /// Errors of the proper motion.
+    pub pm_ra_cosdec_err_mas_yr: f64,
+    pub pm_dec_err_mas_yr: f64,
     pub parallax_mas: f64,
     pub epoch_jyear: f64,
     /// A second magnitude minus this one's partner (for example g - r), for colour terms.
@@ -43,6 +46,8 @@ impl Default for RefStar {
             dec_err_mas: f64::NAN,
             pm_ra_cosdec_mas_yr: f64::NAN,
             pm_dec_mas_yr: f64::NAN,
+            pm_ra_cosdec_err_mas_yr: f64::NAN,
+            pm_dec_err_mas_yr: f64::NAN,
             parallax_mas: f64::NAN,
             epoch_jyear: f64::NAN,
             color: f64::NAN,
@@ -100,6 +105,9 @@ const DEC_ERR: &[&str] =
     &["dec_err_mas", "dec_error", "e_de_icrs", "dec_err", "decerr", "coord_decerr"];
 const PM_RA: &[&str] = &["pm_ra_cosdec", "pmra", "pm_ra", "pmra_cosdec"];
 const PM_DEC: &[&str] = &["pm_dec", "pmdec", "pmde"];
+const PM_RA_ERR: &[&str] =
+    &["pm_ra_cosdec_error", "pmra_error", "e_pmra", "pm_ra_error", "pm_ra_err", "pm_error"];
+const PM_DEC_ERR: &[&str] = &["pm_dec_error", "pmdec_error", "e_pmde", "pm_dec_err", "pm_error"];
 const PARALLAX: &[&str] = &["parallax", "plx", "parallax_mas"];
 const EPOCH: &[&str] = &["epoch", "ref_epoch", "epoch_jyear"];
 
@@ -128,6 +136,8 @@ impl RefCatalog {
         let dec_err = angle_err(&map.dec_err_mas, DEC_ERR)?;
         let pm_ra = angle_err(&map.pm_ra_cosdec_mas_yr, PM_RA)?;
         let pm_dec = angle_err(&map.pm_dec_mas_yr, PM_DEC)?;
+        let pm_ra_err = angle_err("", PM_RA_ERR)?;
+        let pm_dec_err = angle_err("", PM_DEC_ERR)?;
         let parallax = angle_err(&map.parallax_mas, PARALLAX)?;
         let epoch = match optional(table, &map.epoch_jyear, EPOCH)? {
             // An epoch past 10000 is a Julian date cut by 2400000.5.
@@ -167,6 +177,8 @@ impl RefCatalog {
                 dec_err_mas: at(&dec_err, r),
                 pm_ra_cosdec_mas_yr: at(&pm_ra, r),
                 pm_dec_mas_yr: at(&pm_dec, r),
+                pm_ra_cosdec_err_mas_yr: at(&pm_ra_err, r),
+                pm_dec_err_mas_yr: at(&pm_dec_err, r),
                 parallax_mas: at(&parallax, r),
                 epoch_jyear: at(&epoch, r),
                 color: at(&color, r),

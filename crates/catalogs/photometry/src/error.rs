@@ -16,4 +16,6 @@ pub enum PhotometryError {
     NoTarget { frames: usize },
     #[error("frame {frame} has {got} stars where {expected} were expected")]
     Ragged { frame: usize, got: usize, expected: usize },
+    #[error("no zero point of the visit: none of its {given} detectors has one with an error")]
+    NoDetectors { given: usize },
 }

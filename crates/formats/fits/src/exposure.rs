@@ -7,6 +7,7 @@
 //! | WCS | what the WCS is made of, as JSON, to the last digit; cards edited later win |
 //! | PSF | cube: one grid of samples for each term of the polynomial in position |
 //! | PHOTOCALIB | table of one row |
+//! | PHOTOCALIB_MAP | the zero point over the detector where it varies; as APCORR |
 //! | APCORR | table: one row a coefficient or covariance of each flux's polynomial |
 //! | BACKGROUND_LEVEL, BACKGROUND_RMS | the mesh, adu |
 
@@ -66,7 +67,7 @@ pub fn exposure_to_bytes_with(exposure: &Exposure, rice: bool) -> Result<Vec<u8>
     }
     parts::write_ap_corr(&mut writer, &exposure.ap_corr)?;
     if let Some(background) = &exposure.background {
-        parts::write_background(&mut writer, background);
+        parts::write_background(&mut writer, background)?;
     }
     Ok(writer.into_bytes())
 }

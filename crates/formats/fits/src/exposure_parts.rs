@@ -5,9 +5,10 @@ use crate::file::{FitsFile, Hdu};
 use crate::shape::integer;
 use crate::write::Writer;
 use elqui_base::{BoundedField, Polynomial2d};
-use elqui_image::{ApCorrMap, BackgroundModel, Header, PhotoCalib, PsfModel, Value};
+use elqui_image::{ApCorrMap, BackgroundModel, Header, Image, PhotoCalib, PsfModel, Value};
 use elqui_schema::{Column, ColumnData, Table};
 use elqui_wcs::Wcs;
+use std::collections::BTreeMap;
 
 fn cards(values: &[(&str, Value, &str)]) -> Header {
     let mut header = Header::default();
@@ -132,8 +133,13 @@ pub(crate) fn write_photo_calib(writer: &mut Writer, calib: &PhotoCalib) -> Resu
         column.unit = unit.into();
         table.columns.push(column);
     }
-    writer.table(&table, &Header::default())
+    writer.table(&table, &Header::default())?;
+    let map = calib.zero_point_map.iter().map(|f| (ZERO_POINT.to_string(), f.clone())).collect();
+    write_fields(writer, "PHOTOCALIB_MAP", &map)
 }
+
+/// Name of the zero point's field in its table.
+const ZERO_POINT: &str = "zero_point_mag";
 
 pub(crate) fn read_photo_calib(file: &FitsFile) -> Result<Option<PhotoCalib>> {
     let Some(hdu) = optional(file, "PHOTOCALIB") else { return Ok(None) };
@@ -147,18 +153,27 @@ pub(crate) fn read_photo_calib(file: &FitsFile) -> Result<Option<PhotoCalib>> {
         njy_per_adu_err: value("njy_per_adu_err")?,
         zero_point_mag: value("zero_point_mag")?,
         zero_point_err_mag: value("zero_point_err_mag")?,
+        zero_point_map: read_fields(file, "PHOTOCALIB_MAP")?.remove(ZERO_POINT),
     }))
 }
 
-/// One row a number: polynomials of any degree in one plain table.
 pub(crate) fn write_ap_corr(writer: &mut Writer, map: &ApCorrMap) -> Result<()> {
-    if map.0.is_empty() {
+    write_fields(writer, "APCORR", &map.0)
+}
+
+/// One row a number: polynomials of any degree in one plain table; none where there is nothing.
+fn write_fields(
+    writer: &mut Writer,
+    extension: &str,
+    fields: &BTreeMap<String, BoundedField>,
+) -> Result<()> {
+    if fields.is_empty() {
         return Ok(());
     }
     let (mut name, mut part, mut index) = (Vec::new(), Vec::new(), Vec::new());
     let (mut degree, mut value) = (Vec::new(), Vec::new());
     let mut frame: [Vec<f64>; 4] = Default::default();
-    for (flux, field) in &map.0 {
+    for (flux, field) in fields {
         let p = &field.polynomial;
         for (kind, values) in [("coefficient", &p.coefficients), ("covariance", &field.covariance)]
         {
@@ -177,7 +192,7 @@ pub(crate) fn write_ap_corr(writer: &mut Writer, map: &ApCorrMap) -> Result<()> 
         }
     }
     let [x0, y0, xs, ys] = frame;
-    let mut table = Table::new("APCORR");
+    let mut table = Table::new(extension);
     for (column, data) in [
         ("flux", ColumnData::Str(name)),
         ("part", ColumnData::Str(part)),
@@ -195,8 +210,12 @@ pub(crate) fn write_ap_corr(writer: &mut Writer, map: &ApCorrMap) -> Result<()> 
 }
 
 pub(crate) fn read_ap_corr(file: &FitsFile) -> Result<ApCorrMap> {
-    let mut map = ApCorrMap::default();
-    let Some(hdu) = optional(file, "APCORR") else { return Ok(map) };
+    read_fields(file, "APCORR").map(ApCorrMap)
+}
+
+fn read_fields(file: &FitsFile, extension: &str) -> Result<BTreeMap<String, BoundedField>> {
+    let mut map = BTreeMap::new();
+    let Some(hdu) = optional(file, extension) else { return Ok(map) };
     let table = file.read_table(hdu.index)?;
     let text = |name: &str| match table.column(name).map(|c| &c.data) {
         Some(ColumnData::Str(v)) => Ok(v.clone()),
@@ -208,7 +227,7 @@ pub(crate) fn read_ap_corr(file: &FitsFile) -> Result<ApCorrMap> {
     let frame =
         [numbers("x_center")?, numbers("y_center")?, numbers("x_scale")?, numbers("y_scale")?];
     for row in 0..table.rows() {
-        let field = map.0.entry(flux[row].clone()).or_insert_with(|| BoundedField {
+        let field = map.entry(flux[row].clone()).or_insert_with(|| BoundedField {
             polynomial: Polynomial2d {
                 degree: degree[row] as usize,
                 coefficients: Vec::new(),
@@ -225,7 +244,7 @@ pub(crate) fn read_ap_corr(file: &FitsFile) -> Result<ApCorrMap> {
     Ok(map)
 }
 
-pub(crate) fn write_background(writer: &mut Writer, background: &BackgroundModel) {
+pub(crate) fn write_background(writer: &mut Writer, background: &BackgroundModel) -> Result<()> {
     let header = cards(&[
         ("IMWIDTH", int(background.width), "size of the image it belongs to, pixels"),
         ("IMHEIGHT", int(background.height), ""),
@@ -235,10 +254,45 @@ pub(crate) fn write_background(writer: &mut Writer, background: &BackgroundModel
     ]);
     writer.image("BACKGROUND_LEVEL", &background.level, &header);
     writer.image("BACKGROUND_RMS", &background.rms, &header);
+    if let Some(error) = &background.error {
+        writer.image("BACKGROUND_ERROR", error, &header);
+    }
+    background.chebyshev.as_ref().map_or(Ok(()), |c| write_chebyshev(writer, c))
+}
+
+/// One row a coefficient of T_i(u) T_j(v).
+fn write_chebyshev(writer: &mut Writer, coefficients: &Image<f64>) -> Result<()> {
+    let width = coefficients.width().max(1);
+    let order = |k: fn(usize, usize) -> usize| {
+        ColumnData::I32((0..coefficients.data().len()).map(|n| k(n, width) as i32).collect())
+    };
+    let mut table = Table::new("BACKGROUND_CHEBYSHEV");
+    table.columns.push(Column::new("i", order(|n, width| n % width)));
+    table.columns.push(Column::new("j", order(|n, width| n / width)));
+    let mut column = Column::new("coefficient", ColumnData::F64(coefficients.data().to_vec()));
+    column.unit = "adu".into();
+    column.description = "of T_i(u) T_j(v), u and v from -1 to 1 between the outer edges".into();
+    table.columns.push(column);
+    writer.table(&table, &Header::default())
+}
+
+fn read_chebyshev(file: &FitsFile) -> Result<Option<Image<f64>>> {
+    let Some(hdu) = optional(file, "BACKGROUND_CHEBYSHEV") else { return Ok(None) };
+    let table = file.read_table(hdu.index)?;
+    let numbers = |name: &str| table.numbers(name).map_err(|e| wrong(file, hdu, e.to_string()));
+    let (i, j, values) = (numbers("i")?, numbers("j")?, numbers("coefficient")?);
+    let side = (values.len() as f64).sqrt() as usize;
+    let in_order =
+        (0..values.len()).all(|k| i[k] == (k % side) as f64 && j[k] == (k / side) as f64);
+    if side == 0 || side * side != values.len() || !in_order {
+        return Err(wrong(file, hdu, "its rows are not a square of coefficients in order"));
+    }
+    Ok(Some(Image::from_vec(side, side, values)))
 }
 
 pub(crate) fn read_background(file: &FitsFile) -> Result<Option<BackgroundModel>> {
     let Some(hdu) = optional(file, "BACKGROUND_LEVEL") else { return Ok(None) };
+    let error = optional(file, "BACKGROUND_ERROR").map(|e| file.read_image(e.index)).transpose()?;
     Ok(Some(BackgroundModel {
         width: count(file, hdu, "IMWIDTH")?,
         height: count(file, hdu, "IMHEIGHT")?,
@@ -246,5 +300,7 @@ pub(crate) fn read_background(file: &FitsFile) -> Result<Option<BackgroundModel>
         cell_height: count(file, hdu, "CELLH")?,
         level: file.read_image(hdu.index)?,
         rms: file.read_image(file.find_name("BACKGROUND_RMS")?)?,
+        error,
+        chebyshev: read_chebyshev(file)?,
     }))
 }

@@ -15,6 +15,7 @@ mod exposure_parts;
 mod file;
 mod name;
 mod pixels;
+mod psfex;
 mod quick;
 mod shape;
 mod source;
@@ -30,6 +31,7 @@ pub use exposure::{
 };
 pub use file::{FitsFile, Hdu};
 pub use name::{Extension, split_extension};
+pub use psfex::{psfex_model, read_psfex};
 pub use quick::{read_header, read_image, read_table};
 pub use shape::HduKind;
 pub use tablewrite::write_table;

@@ -57,6 +57,7 @@ fn exposure() -> Exposure {
         njy_per_adu_err: 1e-3,
         zero_point_mag: 31.642_275_032_520_94,
         zero_point_err_mag: 0.002,
+        zero_point_map: Some(BoundedField::constant(31.64, 0.004)),
     });
     e.ap_corr.0.insert("psfFlux".into(), BoundedField::constant(1.01, 0.003));
     let polynomial = Polynomial2d {
@@ -73,6 +74,8 @@ fn exposure() -> Exposure {
         cell_height: 32,
         level: Image::from_fn(2, 2, |x, y| 100.25 + (x + 2 * y) as f32),
         rms: Image::filled(2, 2, 3.5),
+        error: Some(Image::from_fn(2, 2, |x, y| 0.1 + (x + y) as f32)),
+        chebyshev: Some(Image::from_fn(3, 3, |i, j| 100.0 / 3.0 - (i * j) as f64)),
     });
     e
 }
@@ -146,8 +149,8 @@ with fits.open(sys.argv[1], checksum=True) as h:
     print([x.name for x in h], i.shape, round(float(i[3, 5]), 4), h['MASK'].header['HIERARCH MP_NO_DATA'] if 'HIERARCH MP_NO_DATA' in h['MASK'].header else h['MASK'].header['MP_NO_DATA'], round(float(ra), 6), round(float(dec), 6), h['PSF'].data.shape, round(float(h['PHOTOCALIB'].data['njy_per_adu'][0]), 6), h[0].header['ELQUI BAND'], h[0].header['LONGTEXT'][:9], h['APCORR'].data['flux'][0], len(h['BACKGROUND_LEVEL'].data), float(sky[0]), float(sky[1]))
 ";
     let Some(text) = astropy(script, &[path.to_str().unwrap()]) else { return };
-    let expected = "['PRIMARY', 'IMAGE', 'MASK', 'VARIANCE', 'WCS', 'PSF', 'PHOTOCALIB', 'APCORR', \
-                    'BACKGROUND_LEVEL', 'BACKGROUND_RMS'] (47, 61) -1.15 8 351.64 0.1 (3, 11, 11) 0.8 r it's a lo \
+    let expected = "['PRIMARY', 'IMAGE', 'MASK', 'VARIANCE', 'WCS', 'PSF', 'PHOTOCALIB', 'PHOTOCALIB_MAP', 'APCORR', \
+                    'BACKGROUND_LEVEL', 'BACKGROUND_RMS', 'BACKGROUND_ERROR', 'BACKGROUND_CHEBYSHEV'] (47, 61) -1.15 8 351.64 0.1 (3, 11, 11) 0.8 r it's a lo \
                     kronFlux 2";
     assert!(text.starts_with(expected), "{text}");
     let mut numbers = text.split(' ').rev().map(|t| t.parse::<f64>().unwrap());

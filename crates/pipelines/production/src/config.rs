@@ -1,5 +1,6 @@
 //! Configuration of the frame's steps.
 
+use crate::quality::QualityConfig;
 use elqui_astrometry::AstrometryConfig;
 use elqui_background::BackgroundConfig;
 use elqui_deblend::DeblendConfig;
@@ -29,6 +30,8 @@ pub struct ProcessConfig {
     pub aperture_corrections: ApCorrConfig,
     pub photometry: ZeroPointConfig,
     pub astrometry: AstrometryStep,
+    /// From where a frame is called suspect or bad.
+    pub quality: QualityConfig,
 }
 
 impl Default for ProcessConfig {
@@ -46,6 +49,7 @@ impl Default for ProcessConfig {
             aperture_corrections: ApCorrConfig::default(),
             photometry: ZeroPointConfig::default(),
             astrometry: AstrometryStep::default(),
+            quality: QualityConfig::default(),
         }
     }
 }

@@ -44,8 +44,11 @@ pub fn find_sources(
     warnings: &mut Vec<String>,
 ) -> Result<Found, ProcessError> {
     let unusable = MaskPlane::unusable();
-    let first = timing.step("background", || {
-        background::estimate(&exposure.image, &exposure.mask, unusable, &config.background)
+    let (sky, first) = timing.step("background", || {
+        let sky =
+            background::Sky::new(&exposure.image, &exposure.mask, unusable, &config.background)?;
+        let first = sky.estimate()?;
+        Ok::<_, ProcessError>((sky, first))
     })?;
     if exposure.variance.data().iter().all(|v| !v.is_finite()) {
         isr::fill_variance_from_sky(exposure, &background::evaluate_rms(&first));
@@ -119,18 +122,8 @@ pub fn find_sources(
 
     // Second round: the sky without the sources that the first one found.
     timing.step("background", || {
-        let coarse = first.clone();
-        restore(exposure, &coarse);
-        let mut masked = exposure.mask.clone();
-        detection::mark(&mut masked, &bright, MaskPlane::Detected);
-        let model = background::estimate(
-            &exposure.image,
-            &masked,
-            unusable | MaskPlane::Detected.bit(),
-            &config.background,
-        )
-        .unwrap_or(coarse);
-        background::subtract(&mut exposure.image, &model);
+        let model = sky.refine(&first, &bright).unwrap_or_else(|_| first.clone());
+        background::exchange(&mut exposure.image, &first, &model);
         exposure.background = Some(model);
     });
     let found = timing.step("detection", || {
@@ -180,11 +173,4 @@ fn narrow_width(exposure: &Exposure, bright: &[Footprint]) -> Option<f64> {
         .take(400)
         .collect();
     (widths.len() >= 5).then(|| percentile(&mut widths, 0.25))
-}
-
-/// Add a background that was subtracted back in.
-fn restore(exposure: &mut Exposure, model: &elqui_image::BackgroundModel) {
-    let mut negative = model.clone();
-    negative.level.data_mut().iter_mut().for_each(|v| *v = -*v);
-    background::subtract(&mut exposure.image, &negative);
 }

@@ -5,6 +5,8 @@ use crate::calibrate;
 use crate::config::ProcessConfig;
 use crate::detect::{self, Found};
 use crate::error::ProcessError;
+use crate::facts::{self, Stated};
+use crate::quality::Quality;
 use crate::summary::FrameSummary;
 use elqui_astrometry::RefStar;
 use elqui_base::{DetectorId, SourceId, VisitId};
@@ -53,6 +55,7 @@ pub fn process_frame(
 ) -> Result<ProcessOutput, ProcessError> {
     let mut warnings = Vec::new();
     let mut raw_wcs = None;
+    let stated = Stated::of(&input);
     let (mut exposure, is_raw) = timing.step("isr", || match input {
         FrameInput::Raw(raw, calib) => {
             raw_wcs = Some(assembled_wcs(&raw, &mut warnings));
@@ -71,6 +74,7 @@ pub fn process_frame(
         None => header_wcs(&exposure.header, &mut warnings),
     };
 
+    let dead = facts::check_detector(&mut exposure, &stated, &mut warnings)?;
     let mut found = detect::find_sources(&mut exposure, config, is_raw, timing, &mut warnings)?;
     let psf = exposure.psf.clone().unwrap_or_else(|| elqui_psf::gaussian(3.0));
     let parents = timing.step("deblending", || {
@@ -88,8 +92,10 @@ pub fn process_frame(
     let sky = timing.step("astrometry", || {
         astrometry::fit(&mut exposure, &mut sources, reference, config, &mut warnings)
     })?;
+    let facts = facts::gather(&exposure, &sources, &found, &stated, dead);
     let zero = timing.step("photometry", || {
-        calibrate::zero_point(&mut exposure, &mut sources, reference, &sky, config, &mut warnings)
+        let (e, s, w) = (&mut exposure, &mut sources, &mut warnings);
+        calibrate::zero_point(e, s, reference, &sky, &facts, config, w)
     });
     if sources.is_empty() {
         warnings.push("no source was detected".into());
@@ -203,6 +209,7 @@ fn summarise(
         exposure.wcs.as_ref().map(|w| (w.pixel_to_sky(cx, cy), w.pixel_scale_arcsec(cx, cy)));
     let finite = |v: f64| v.is_finite().then_some(v);
     let saturated = MaskPlane::Sat.bit();
+    let color = zero.found.as_ref().and_then(|z| z.color_term);
     FrameSummary {
         instrument: info.instrument.clone(),
         visit: info.visit,
@@ -216,14 +223,27 @@ fn summarise(
         psf_half_maximum_pixels: exposure.psf.as_ref().map(|p| p.fwhm_pixels),
         psf_fwhm_arcsec: fwhm.zip(center).and_then(|(f, (_, scale))| finite(f * scale)),
         psf_size_residual: found.psf_size_residual,
+        psf_size_residual_rms: None,
+        psf_ellipticity_residual_rms: None,
+        n_psf_reserved: Some(found.psf_reserved.len()),
+        aperture_correction_err: zero.ap_corr_err,
         sky_level: found.sky_level,
         sky_noise: found.sky_noise,
+        sky_level_err: None,
         n_cosmic_rays: found.n_cosmic_rays,
+        n_streaks: None,
+        n_negative: None,
         n_saturated_pixels: exposure.mask.data().iter().filter(|&&m| m & saturated != 0).count(),
         flux_unit: sources.flux_unit.clone(),
         zero_point_mag: exposure.photo_calib.as_ref().map(|p| p.zero_point_mag),
         zero_point_err_mag: exposure.photo_calib.as_ref().map(|p| p.zero_point_err_mag),
         zero_point_scatter_mag: zero.scatter_mag,
+        zero_point_intrinsic_mag: zero.found.as_ref().map(|z| z.intrinsic_mag),
+        zero_point_color_term: color.map(|t| t.slope),
+        zero_point_color_term_err: color.map(|t| t.slope_err),
+        zero_point_color: color.map(|t| t.reference_color),
+        color_use: zero.found.as_ref().map(|z| z.color_use),
+        zero_point_map_rms_mag: zero.found.as_ref().and_then(|z| Some(z.map.as_ref()?.rms_mag)),
         n_photometry_matches: zero.matches,
         astrometry_rms_mas: sky.rms_mas.map(|[x, y]| (0.5 * (x * x + y * y)).sqrt()),
         astrometry_rms_x_mas: sky.rms_mas.map(|r| r[0]),
@@ -232,6 +252,7 @@ fn summarise(
         ra_center: center.and_then(|((ra, _), _)| finite(ra)),
         dec_center: center.and_then(|((_, dec), _)| finite(dec)),
         pixel_scale_arcsec: center.and_then(|(_, s)| finite(s)),
+        quality: Quality::of(zero.reasons),
         warnings,
     }
 }

@@ -8,10 +8,13 @@ mod calibrate;
 mod config;
 mod detect;
 mod error;
+mod facts;
 mod frame;
+mod quality;
 mod summary;
 
 pub use config::{AstrometryStep, ProcessConfig};
 pub use error::ProcessError;
 pub use frame::{FrameInput, ProcessOutput, Reference, process_frame};
+pub use quality::{Limits, NominalZeroPoint, Quality, QualityConfig, Reason, ReasonCode, Verdict};
 pub use summary::FrameSummary;

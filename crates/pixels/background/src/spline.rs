@@ -4,67 +4,71 @@
 //! centres the straight line of the natural end. A plane comes out exactly.
 //! - source: de Boor 1978, A Practical Guide to Splines, ch. IV
 
-use elqui_image::{BackgroundModel, Image};
+use elqui_image::Image;
 use rayon::prelude::*;
 
-/// The sky level at every pixel, adu.
-pub fn evaluate(model: &BackgroundModel) -> Image<f32> {
-    let mut out = Image::filled(model.width, model.height, 0.0);
-    for_rows(model, &model.level, &mut out, |row, sky| row.copy_from_slice(sky));
-    out
+/// A mesh and the sides of its cells: the spline through its centres.
+pub(crate) struct Spline<'a> {
+    pub mesh: &'a Image<f32>,
+    pub cell_width: usize,
+    pub cell_height: usize,
 }
 
-/// The sky's scatter at every pixel, adu (never negative).
-pub fn evaluate_rms(model: &BackgroundModel) -> Image<f32> {
-    let mut out = Image::filled(model.width, model.height, 0.0);
-    for_rows(model, &model.rms, &mut out, |row, sky| {
-        row.iter_mut().zip(sky).for_each(|(o, s)| *o = s.max(0.0));
-    });
-    out
-}
-
-/// Subtract the sky level from an image of the model's size.
-pub fn subtract(image: &mut Image<f32>, model: &BackgroundModel) {
-    assert_eq!(
-        (image.width(), image.height()),
-        (model.width, model.height),
-        "the background belongs to an image of another size"
-    );
-    for_rows(model, &model.level, image, |row, sky| {
-        row.iter_mut().zip(sky).for_each(|(o, s)| *o -= s);
-    });
-}
-
-fn for_rows(
-    model: &BackgroundModel,
-    mesh: &Image<f32>,
-    image: &mut Image<f32>,
-    apply: impl Fn(&mut [f32], &[f32]) + Sync,
-) {
-    let width = model.width;
-    if width == 0 || model.height == 0 || mesh.width() == 0 || mesh.height() == 0 {
-        return;
-    }
-    let (nx, ny) = (mesh.width(), mesh.height());
-    // Second derivatives along y, one spline a mesh column.
-    let columns: Vec<(Vec<f64>, Vec<f64>)> = (0..nx)
-        .map(|i| {
-            let values: Vec<f64> = (0..ny).map(|j| f64::from(mesh.at(i, j))).collect();
-            let curvature = curvatures(&values);
-            (values, curvature)
-        })
-        .collect();
-    let rows_a_task = 64;
-    image.data_mut().par_chunks_mut(width * rows_a_task).enumerate().for_each(|(k, rows)| {
-        let mut sky = vec![0.0f32; width];
-        for (dy, row) in rows.chunks_exact_mut(width).enumerate() {
-            let y = k * rows_a_task + dy;
-            let t = (y as f64 + 0.5) / model.cell_height as f64 - 0.5;
-            let nodes: Vec<f64> = columns.iter().map(|(v, c)| at(v, c, t)).collect();
-            fill(&nodes, model.cell_width, &mut sky);
-            apply(row, &sky);
+impl Spline<'_> {
+    /// Call `apply` on each row of `image` with the spline's values there.
+    pub(crate) fn for_rows<T: Copy + Send>(
+        &self,
+        image: &mut Image<T>,
+        apply: impl Fn(&mut [T], &[f32]) + Sync,
+    ) {
+        let (width, height) = (image.width(), image.height());
+        let (nx, ny) = (self.mesh.width(), self.mesh.height());
+        if width == 0 || height == 0 || nx == 0 || ny == 0 {
+            return;
         }
-    });
+        // Second derivatives along y, one spline a mesh column.
+        let columns: Vec<(Vec<f64>, Vec<f64>)> = (0..nx)
+            .map(|i| {
+                let values: Vec<f64> = (0..ny).map(|j| f64::from(self.mesh.at(i, j))).collect();
+                let curvature = curvatures(&values);
+                (values, curvature)
+            })
+            .collect();
+        let rows_a_task = 64;
+        image.data_mut().par_chunks_mut(width * rows_a_task).enumerate().for_each(|(k, rows)| {
+            let mut sky = vec![0.0f32; width];
+            for (dy, row) in rows.chunks_exact_mut(width).enumerate() {
+                let y = k * rows_a_task + dy;
+                let t = (y as f64 + 0.5) / self.cell_height as f64 - 0.5;
+                let nodes: Vec<f64> = columns.iter().map(|(v, c)| at(v, c, t)).collect();
+                fill(&nodes, self.cell_width, &mut sky);
+                apply(row, &sky);
+            }
+        });
+    }
+
+    /// The spline at a list of places along both axes (in pixels of the image): a smaller mesh's nodes.
+    pub(crate) fn sampled(&self, xs: &[f64], ys: &[f64]) -> Image<f32> {
+        let (nx, ny) = (self.mesh.width(), self.mesh.height());
+        let along_y: Vec<Vec<f64>> = (0..nx)
+            .map(|i| {
+                let values: Vec<f64> = (0..ny).map(|j| f64::from(self.mesh.at(i, j))).collect();
+                let m = curvatures(&values);
+                let t = |y: &f64| (y + 0.5) / self.cell_height as f64 - 0.5;
+                ys.iter().map(|y| at(&values, &m, t(y))).collect()
+            })
+            .collect();
+        let mut out = Image::filled(xs.len(), ys.len(), 0.0);
+        for j in 0..ys.len() {
+            let values: Vec<f64> = along_y.iter().map(|c| c[j]).collect();
+            let m = curvatures(&values);
+            for (i, x) in xs.iter().enumerate() {
+                let t = (x + 0.5) / self.cell_width as f64 - 0.5;
+                out.set(i, j, at(&values, &m, t) as f32);
+            }
+        }
+        out
+    }
 }
 
 /// Second derivatives of the natural spline through values at 0, 1, 2, ...

@@ -157,4 +157,36 @@ fn hostile_images_give_clear_answers() {
 fn unknown_choices_are_refused() {
     assert!(serde_json::from_str::<BackgroundConfig>(r#"{"cell_pixels": 64}"#).is_ok());
     assert!(serde_json::from_str::<BackgroundConfig>(r#"{"cells": 64}"#).is_err());
+    let degree = |text: &str| serde_json::from_str::<BackgroundConfig>(text).map(|c| c.model);
+    assert_eq!(degree(r#"{"model": "spline"}"#).unwrap(), SkyModel::Spline);
+    let four = degree(r#"{"model": {"chebyshev": {"degree": 4}}}"#).unwrap();
+    assert_eq!(four, SkyModel::Chebyshev { degree: 4 });
+    assert!(degree(r#"{"model": "wavelets"}"#).is_err());
+    assert!(degree(r#"{"model": {"chebyshev": {"order": 4}}}"#).is_err());
+    let yaml: BackgroundConfig =
+        serde_yaml_ng::from_str("model: {chebyshev: {degree: 4}}").unwrap();
+    assert_eq!(yaml.model, four);
+    let text = serde_json::to_string(&yaml).unwrap();
+    assert_eq!(serde_json::from_str::<BackgroundConfig>(&text).unwrap(), yaml);
+    let image = Image::filled(20, 20, 1.0f32);
+    for config in [
+        BackgroundConfig { cell_pixels: 0, ..BackgroundConfig::default() },
+        BackgroundConfig { block_pixels: 0, ..BackgroundConfig::default() },
+        BackgroundConfig { clip_sigma: f64::NAN, ..BackgroundConfig::default() },
+        BackgroundConfig { object_sigma: -1.0, ..BackgroundConfig::default() },
+        BackgroundConfig { model: SkyModel::Chebyshev { degree: 99 }, ..yaml },
+    ] {
+        let answer = estimate(&image, &clear(&image), REJECT, &config);
+        assert!(matches!(answer, Err(BackgroundError::Config { .. })), "{answer:?}");
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same() {
+    let s = scene::make(&scene::Spec { width: 600, height: 500, ..Default::default() });
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| estimate(&s.image, &s.mask, REJECT, &BackgroundConfig::default()).unwrap())
+    };
+    assert_eq!(with(1), with(3));
 }

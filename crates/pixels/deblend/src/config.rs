@@ -20,6 +20,8 @@ pub struct DeblendConfig {
     /// A peak is extended when the symmetric light outside its core exceeds the PSF's by this part
     /// of its flux.
     pub extended_excess: f64,
+    /// A peak of at least this signal-to-noise ratio is looked at for two stars in one.
+    pub twins_snr_min: f64,
     /// How far the fit may take a position from its peak, pixels.
     pub shift_pixels_max: f64,
 }
@@ -34,6 +36,7 @@ impl Default for DeblendConfig {
             template_fwhm: 2.5,
             extended_pixels_max: 40,
             extended_excess: 0.1,
+            twins_snr_min: 22.0,
             shift_pixels_max: 1.2,
         }
     }

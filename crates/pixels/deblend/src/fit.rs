@@ -25,6 +25,8 @@ pub struct Point {
 #[derive(Default)]
 pub struct Scratch {
     pub local: LocalPsf,
+    /// The PSF at each point of the last fit (one for all where only fluxes were fitted).
+    pub locals: Vec<LocalPsf>,
     drawn: [Vec<f32>; 3],
 }
 
@@ -53,24 +55,40 @@ pub fn fit_points(
     // Each point keeps its tabulated PSF from sweep to sweep. A blend that is only fitted for fluxes
     // may have very many points and few sweeps: there one is shared, for its memory.
     let shared = !positions;
-    let mut locals = vec![LocalPsf::default(); if shared { 1 } else { points.len() }];
+    let mut locals = std::mem::take(&mut scratch.locals);
+    let wanted = if shared { 1 } else { points.len() };
+    locals.resize_with(wanted.max(locals.len()), LocalPsf::default);
+    // What is left of another blend may be of another place with the same shifts; it is the same PSF.
+    let mut quiet = vec![false; points.len()];
     for sweep in 0..sweeps {
         let mut moved = 0.0f64;
         for (k, p) in points.iter_mut().enumerate().filter(|(_, p)| p.valid) {
+            if quiet[k] {
+                continue;
+            }
             let local = &mut locals[if shared { 0 } else { k }];
             // The PSF's place on the detector is the blend's frame plus its corner.
             let (cx, cy) = (f64::from(blend.bbox.x0), f64::from(blend.bbox.y0));
             if !local.covers(p.x + cx, p.y + cy) {
                 sampler.localise(p.x + cx, p.y + cy, local);
             }
-            local.draw_with_gradient(p.x + cx, p.y + cy, &mut scratch.drawn);
+            // The first sweep's fluxes have all of the neighbours' light in them: no steps yet.
+            let may_step = positions && sweep > 0;
+            if may_step {
+                local.draw_with_gradient(p.x + cx, p.y + cy, &mut scratch.drawn);
+            } else {
+                local.draw(p.x + cx, p.y + cy, &mut scratch.drawn[0]);
+            }
             let (mx, my) = local.middle();
             let middle = (mx - blend.bbox.x0, my - blend.bbox.y0);
-            let s = sums(blend, &residual, p.flux, &scratch.drawn, middle, local.half_width());
             let before = *p;
-            // The first sweep's fluxes have all of the neighbours' light in them: no steps yet.
-            let step = if positions && sweep > 0 { s.step() } else { None };
-            match step {
+            let half = local.half_width();
+            let s = if may_step {
+                sums(blend, &residual, p.flux, &scratch.drawn, middle, half)
+            } else {
+                flux_sums(blend, &residual, p.flux, &scratch.drawn[0], middle, half)
+            };
+            match if may_step { s.step() } else { None } {
                 Some((flux, dx, dy)) if flux > 0.0 => {
                     let shrink = (0.5 / dx.hypot(dy)).min(1.0);
                     let (nx, ny) = (p.x + shrink * dx, p.y + shrink * dy);
@@ -85,6 +103,11 @@ pub fn fit_points(
             if !p.flux.is_finite() {
                 p.flux = 0.0;
             }
+            // A point that has come to rest stays: in large blends one slow pair moves the longest.
+            quiet[k] = may_step
+                && sweep > 1
+                && (p.x - before.x).hypot(p.y - before.y) < 0.002
+                && (p.flux - before.flux).abs() < 1e-4 * p.flux;
             // The residual follows: what was drawn moves by its gradient; redrawn exactly next time.
             redraw(blend, &mut residual, (&before, p), local, sampler, scratch);
         }
@@ -92,6 +115,7 @@ pub fn fit_points(
             break;
         }
     }
+    scratch.locals = locals;
     residual
 }
 
@@ -155,14 +179,38 @@ fn sums(
                 *s += a;
             }
         }
-        for k in 0..6 {
-            out.a[k] += f64::from(t[k]);
-        }
-        for k in 0..3 {
-            out.b[k] += f64::from(t[6 + k]);
-        }
+        out.a.iter_mut().zip(&t[..6]).for_each(|(s, v)| *s += f64::from(*v));
+        out.b.iter_mut().zip(&t[6..]).for_each(|(s, v)| *s += f64::from(*v));
     }
     out
+}
+
+/// As [`sums`] for the flux alone.
+fn flux_sums(
+    blend: &Blend,
+    residual: &[f32],
+    flux: f64,
+    drawn: &[f32],
+    middle: (i32, i32),
+    half: usize,
+) -> Sums {
+    let w = blend.bbox.width;
+    let (window, skip_x, skip_y) = Template::window(middle, half, w, blend.bbox.height);
+    let flux = flux as f32;
+    let (mut pp, mut pd) = (0.0f64, 0.0f64);
+    for j in 0..window.height {
+        let at = (window.y0 + j) * w + window.x0;
+        let from = (skip_y + j) * (2 * half + 1) + skip_x;
+        let data = residual[at..at + window.width].iter().zip(&blend.weight.data()[at..]);
+        let (mut a, mut b) = (0.0f32, 0.0f32);
+        for (&p, (&r, &weight)) in drawn[from..from + window.width].iter().zip(data) {
+            a += weight * p * p;
+            b += weight * p * (r + flux * p);
+        }
+        pp += f64::from(a);
+        pd += f64::from(b);
+    }
+    Sums { a: [pp, 0.0, 0.0, 0.0, 0.0, 0.0], b: [pd, 0.0, 0.0] }
 }
 
 /// Put the light of `before` back into the residual and take that of `after` out.

@@ -18,15 +18,8 @@ pub fn share(blend: &Blend, templates: &[Template], peaks: &[Peak]) -> Vec<Heavy
     let mut total = vec![0.0f32; n];
     let mut best = vec![0.0f32; n];
     let mut owner = vec![NOBODY; n];
-    let each = |t: &Template, f: &mut dyn FnMut(usize, f32)| {
-        for (row, values) in t.rows() {
-            for (x, &v) in t.columns().zip(values) {
-                f(row * w + x, v);
-            }
-        }
-    };
     for (k, t) in templates.iter().enumerate() {
-        each(t, &mut |p, v| {
+        each(t, w, |p, v| {
             total[p] += v;
             if v > best[p] {
                 best[p] = v;
@@ -37,7 +30,7 @@ pub fn share(blend: &Blend, templates: &[Template], peaks: &[Peak]) -> Vec<Heavy
     // What the shares above the least one sum to.
     let mut kept = vec![0.0f32; n];
     for t in templates {
-        each(t, &mut |p, v| {
+        each(t, w, |p, v| {
             if v > SHARE_MIN * total[p] {
                 kept[p] += v;
             }
@@ -57,16 +50,28 @@ pub fn share(blend: &Blend, templates: &[Template], peaks: &[Peak]) -> Vec<Heavy
         .zip(peaks)
         .map(|((t, extra), peak)| {
             let mut own: Vec<(usize, f32)> = Vec::with_capacity(t.values.len() + extra.len());
-            each(t, &mut |p, v| {
+            each(t, w, |p, v| {
                 if inside[p] && v > SHARE_MIN * total[p] {
                     own.push((p, pixels[p] * (v / kept[p])));
                 }
             });
             own.extend(extra.iter().map(|&p| (p, pixels[p])));
-            own.sort_unstable_by_key(|&(p, _)| p);
+            if !extra.is_empty() {
+                own.sort_unstable_by_key(|&(p, _)| p);
+            }
             heavy(blend, &own, *peak)
         })
         .collect()
+}
+
+/// Visit a template's pixels by their index in a frame of width `w`, in order.
+fn each(t: &Template, w: usize, mut f: impl FnMut(usize, f32)) {
+    for (row, values) in t.rows() {
+        let at = row * w + t.x0;
+        for (p, &v) in (at..).zip(values) {
+            f(p, v);
+        }
+    }
 }
 
 /// Owners of the parent's pixels that have none yet: those of the nearest owned pixels.

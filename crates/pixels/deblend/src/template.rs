@@ -8,21 +8,31 @@
 use crate::blend::{Blend, Template};
 use crate::config::DeblendConfig;
 use crate::fit::{Point, Scratch};
-use elqui_image::PsfSampler;
+use elqui_image::{Peak, PsfSampler};
 
-/// A point's template: the PSF times its flux.
+/// Below this peak S/N the PSF's wings are lost in the noise: the template is as narrow as the fit.
+const WINGS_SNR_MIN: f32 = 40.0;
+
+/// A point's template: the PSF times its flux; that of the last fit serves where it is wide enough.
 pub fn point_template(
     blend: &Blend,
-    point: &Point,
+    (k, point, peak): (usize, &Point, &Peak),
     sampler: &PsfSampler,
     scratch: &mut Scratch,
 ) -> Template {
     let (x, y) = (point.x + f64::from(blend.bbox.x0), point.y + f64::from(blend.bbox.y0));
-    sampler.localise(x, y, &mut scratch.local);
+    let fitted = scratch.locals.get(k).filter(|l| peak.snr < WINGS_SNR_MIN && l.covers(x, y));
+    let local = match fitted {
+        Some(local) => local,
+        None => {
+            sampler.localise(x, y, &mut scratch.local);
+            &scratch.local
+        }
+    };
     let mut drawn = Vec::new();
-    scratch.local.draw(x, y, &mut drawn);
-    let half = scratch.local.half_width();
-    let (mx, my) = scratch.local.middle();
+    local.draw(x, y, &mut drawn);
+    let half = local.half_width();
+    let (mx, my) = local.middle();
     let middle = (mx - blend.bbox.x0, my - blend.bbox.y0);
     let (mut t, skip_x, skip_y) =
         Template::window(middle, half, blend.bbox.width, blend.bbox.height);
@@ -30,7 +40,7 @@ pub fn point_template(
     let peak = drawn.iter().copied().fold(0.0f32, f32::max);
     let (i, j) = (point.x.round().max(0.0) as usize, point.y.round().max(0.0) as usize);
     let here = blend.pixels.get(i as i32, j as i32).unwrap_or(0.0).max(0.0);
-    let trace = if peak > 0.0 { 1e-3 * here / peak } else { 0.0 };
+    let trace = if peak > 0.0 { 5e-3 * here / peak } else { 0.0 };
     let flux = (point.flux as f32).max(trace).max(f32::MIN_POSITIVE);
     for j in 0..t.height {
         let from = (skip_y + j) * (2 * half + 1) + skip_x;
@@ -130,7 +140,7 @@ fn symmetric_excess(
 pub fn templates(
     blend: &Blend,
     residual: &[f32],
-    points: &[Point],
+    (points, peaks): (&[Point], &[Peak]),
     sampler: &PsfSampler,
     config: &DeblendConfig,
     allow_extended: bool,
@@ -139,11 +149,13 @@ pub fn templates(
     let mut any_extended = false;
     let out = points
         .iter()
-        .map(|p| {
+        .zip(peaks)
+        .enumerate()
+        .map(|(k, (p, peak))| {
             if !p.valid {
                 return Template::default();
             }
-            let point = point_template(blend, p, sampler, scratch);
+            let point = point_template(blend, (k, p, peak), sampler, scratch);
             let extended = allow_extended
                 .then(|| {
                     symmetric_excess(blend, residual, (p, &point), sampler.fwhm_pixels(), config)

@@ -17,8 +17,12 @@ pub struct DetectionConfig {
     pub peak_contrast_sigma: f64,
     /// ... plus this part of the saddle's own signal-to-noise ratio.
     pub peak_contrast_fraction: f64,
+    /// Neighbours on the flanks of sources above this signal-to-noise ratio are looked for; 0: not.
+    pub second_look_snr: f64,
     /// Divide by the empirical scatter of the filtered image (for inputs with correlated noise).
     pub rescale_noise: bool,
+    /// Look for what is as far below the sky, too.
+    pub negative: bool,
     /// Bits of pixels that are left out altogether.
     pub exclude: u32,
 }
@@ -31,8 +35,10 @@ impl Default for DetectionConfig {
             min_area_pixels: 1,
             peak_contrast_sigma: 1.5,
             peak_contrast_fraction: 0.01,
+            second_look_snr: 40.0,
             rescale_noise: false,
-            exclude: MaskPlane::Bad.bit() | MaskPlane::NoData.bit(),
+            negative: true,
+            exclude: MaskPlane::Bad.bit() | MaskPlane::NoData.bit() | MaskPlane::Streak.bit(),
         }
     }
 }

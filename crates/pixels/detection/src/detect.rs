@@ -1,23 +1,32 @@
 //! Detection from end to end: filter, threshold, components, peaks, growth.
 //!
-//! - input: sky-subtracted image (adu), variance (adu^2), mask, PSF sigma (pixels)
-//! - output: footprints by their first pixel (y, then x), each with its peaks, brightest first
+//! - input: sky-subtracted image (adu), variance (adu^2), mask, PSF or the kernel's sigma (pixels)
+//! - output: footprints by their first pixel (y, then x), each with its peaks, brightest first; the
+//!   same of what is below the sky, with negative S/N
+//! - a star is detected when the square of the S/N image's height at its peak, between the pixels, is above
+//!   `threshold_sigma^2 + 2`: a maximum over two coordinates stands higher than the star's own S/N by one
+//!   unit of chi^2 for each. So half of the stars are found whose flux is `threshold_sigma` times its
+//!   Cramer-Rao error (`tests/completeness.rs`); footprints are what is above `threshold_sigma` itself
 //! - source: Bosch et al. 2018, PASJ 70, S5, sec. 4.1
 //! - differs from the LSST pipelines: peaks are culled by how far they stand above the saddle, and a
 //!   saturated star is one peak at the middle of its saturated core
 
 use crate::bits::{Bits, grow};
 use crate::config::{DetectionConfig, DetectionError};
-use crate::filter::{reach, signal_to_noise};
-use crate::{peaks, runs, saturated};
-use elqui_base::mad_sigma;
-use elqui_image::{Footprint, Image, Mask, MaskPlane, Peak, Span};
+use crate::filter::{kernel_sigma, reach, signal_to_noise};
+use crate::{peaks, runs, saturated, second};
+use elqui_base::{FWHM_PER_SIGMA, mad_sigma};
+use elqui_image::{Footprint, Image, Mask, MaskPlane, Peak, PsfModel, Span};
 
 /// What [`detect`] found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detections {
     /// Sorted by their first span.
     pub footprints: Vec<Footprint>,
+    /// What is as far below the sky, likewise (none unless `negative`); its peaks' S/N is negative.
+    pub negative: Vec<Footprint>,
+    /// Sigma of the Gaussian kernel, pixels.
+    pub kernel_sigma_pixels: f64,
     /// Signal-to-noise ratio above which a pixel is detected.
     pub threshold: f64,
     /// By how much the noise of the filtered image was found larger than predicted (1 unless
@@ -27,12 +36,37 @@ pub struct Detections {
     pub edge_pixels: usize,
 }
 
-/// Find sources.
+/// Find sources, the kernel being the Gaussian that fits the PSF best.
+pub fn detect_with_psf(
+    image: &Image<f32>,
+    variance: &Image<f32>,
+    mask: &Mask,
+    psf: &PsfModel,
+    config: &DetectionConfig,
+) -> Result<Detections, DetectionError> {
+    let middle = (0.5 * image.width() as f64, 0.5 * image.height() as f64);
+    let sigma = kernel_sigma(psf, middle);
+    let grow_pixels = config.grow_sigma * psf.fwhm_pixels / FWHM_PER_SIGMA;
+    find(image, variance, mask, (sigma, grow_pixels), config)
+}
+
+/// Find sources with a Gaussian kernel.
 pub fn detect(
     image: &Image<f32>,
     variance: &Image<f32>,
     mask: &Mask,
     kernel_sigma_pixels: f64,
+    config: &DetectionConfig,
+) -> Result<Detections, DetectionError> {
+    let grow_pixels = config.grow_sigma * kernel_sigma_pixels;
+    find(image, variance, mask, (kernel_sigma_pixels, grow_pixels), config)
+}
+
+fn find(
+    image: &Image<f32>,
+    variance: &Image<f32>,
+    mask: &Mask,
+    (kernel_sigma_pixels, grow_pixels): (f64, f64),
     config: &DetectionConfig,
 ) -> Result<Detections, DetectionError> {
     check(image, variance, mask, kernel_sigma_pixels, config)?;
@@ -44,28 +78,51 @@ pub fn detect(
         snr.data_mut().iter_mut().for_each(|v| *v *= inverse);
     }
     let threshold = config.threshold_sigma as f32;
-    let (spans, sat_spans, usable) = above_threshold(&snr, mask, config.exclude, threshold);
+    let Above { spans, below, saturated, usable } =
+        above_threshold(&snr, mask, config.exclude, threshold, config.negative);
     if !usable && !any_usable(image, variance, mask, config.exclude) {
         return Err(DetectionError::NothingUsable);
     }
-    let mut found: Vec<(Vec<Span>, Vec<Peak>)> = Vec::new();
-    let mut scratch = peaks::Scratch::default();
-    let contrast = (config.peak_contrast_sigma, config.peak_contrast_fraction);
-    for spans in runs::components(&spans) {
-        let area: usize = spans.iter().map(|s| (s.x1 - s.x0 + 1) as usize).sum();
-        if area >= config.min_area_pixels {
-            let peaks = peaks::find(&spans, &snr, contrast, &mut scratch);
-            found.push((spans, peaks));
-        }
-    }
-    one_peak_a_saturated_star(&mut found, &sat_spans, &snr, threshold);
-    let radius = config.grow_sigma * kernel_sigma_pixels;
+    let mut found = with_peaks(&spans, &snr, 1.0, mask, config);
+    let lost = with_peaks(&below, &snr, -1.0, mask, config);
+    one_peak_a_saturated_star(&mut found, &saturated, &snr, threshold);
+    let mut footprints = grown(found, grow_pixels, image.width(), image.height());
+    second::look(&mut footprints, &snr, mask, kernel_sigma_pixels * FWHM_PER_SIGMA, config);
     Ok(Detections {
-        footprints: grown(found, radius, image.width(), image.height()),
+        footprints,
+        negative: grown(lost, grow_pixels, image.width(), image.height()),
+        kernel_sigma_pixels,
         threshold: config.threshold_sigma,
         noise_scale,
         edge_pixels: reach(kernel_sigma_pixels),
     })
+}
+
+/// Components of the spans that are large and high enough, with their peaks.
+fn with_peaks(
+    spans: &[Span],
+    snr: &Image<f32>,
+    sign: f32,
+    mask: &Mask,
+    config: &DetectionConfig,
+) -> Vec<(Vec<Span>, Vec<Peak>)> {
+    let mut scratch = peaks::Scratch::default();
+    let contrast = (config.peak_contrast_sigma, config.peak_contrast_fraction);
+    let area = |spans: &[Span]| spans.iter().map(|s| (s.x1 - s.x0 + 1) as usize).sum::<usize>();
+    // The maximum over x and y of a field of unit noise: two degrees of freedom.
+    let height = (config.threshold_sigma.powi(2) + 2.0).sqrt() as f32;
+    let has_sat = |s: &Span| {
+        let row = &mask.row(s.y as usize)[s.x0 as usize..=s.x1 as usize];
+        row.iter().any(|m| m & MaskPlane::Sat.bit() != 0)
+    };
+    runs::components(spans)
+        .into_iter()
+        .filter(|spans| area(spans) >= config.min_area_pixels)
+        .filter_map(|spans| {
+            let (peaks, top) = peaks::find(&spans, snr, sign, contrast, &mut scratch);
+            (top >= height || spans.iter().any(has_sat)).then_some((spans, peaks))
+        })
+        .collect()
 }
 
 fn check(
@@ -114,56 +171,77 @@ fn scatter(snr: &Image<f32>) -> f64 {
     if sigma > 0.0 && sigma.is_finite() { sigma } else { 1.0 }
 }
 
-/// Runs above the threshold (SAT pixels count as such), runs of SAT, and whether any pixel rises
-/// above zero or is SAT.
+/// What stands out of the S/N image.
+struct Above {
+    /// Runs above the threshold (SAT pixels count as such).
+    spans: Vec<Span>,
+    /// Runs below minus the threshold.
+    below: Vec<Span>,
+    /// Runs of SAT.
+    saturated: Vec<Span>,
+    /// Any pixel rises above zero or is SAT.
+    usable: bool,
+}
+
+/// Closes the open run before `x`, or opens one there.
+fn turn(open: &mut Option<usize>, on: bool, y: usize, x: usize, spans: &mut Vec<Span>) {
+    match (on, *open) {
+        (true, None) => *open = Some(x),
+        (false, Some(x0)) => {
+            spans.push(Span { y: y as i32, x0: x0 as i32, x1: x as i32 - 1 });
+            *open = None;
+        }
+        _ => {}
+    }
+}
+
 fn above_threshold(
     snr: &Image<f32>,
     mask: &Mask,
     exclude: u32,
     threshold: f32,
-) -> (Vec<Span>, Vec<Span>, bool) {
+    negative: bool,
+) -> Above {
     let (width, height) = (snr.width(), snr.height());
     let sat = MaskPlane::Sat.bit();
-    let mut spans = Vec::new();
+    let (mut spans, mut below) = (Vec::new(), Vec::new());
     let mut sat_bits: Option<Bits> = None;
     let mut usable = false;
+    let floor = if negative { -threshold } else { f32::NEG_INFINITY };
     for y in 0..height {
         let (row, bits) = (snr.row(y), mask.row(y));
-        let mut open: Option<usize> = None;
+        let (mut open, mut low) = (None, None);
         for (block, (values, flags)) in row.chunks(64).zip(bits.chunks(64)).enumerate() {
             // Most blocks are empty sky: decide that with one vectorised pass.
-            let top = values.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
-            let any = flags.iter().fold(0, |a, b| a | b);
+            let (mut top, mut bottom, mut any) = (f32::NEG_INFINITY, f32::INFINITY, 0);
+            for (&v, &flag) in values.iter().zip(flags) {
+                top = if v > top { v } else { top };
+                bottom = if v < bottom { v } else { bottom };
+                any |= flag;
+            }
             usable |= top > 0.0 || any & sat != 0;
-            if top < threshold && any & sat == 0 {
-                if let Some(x0) = open.take() {
-                    spans.push(Span { y: y as i32, x0: x0 as i32, x1: (block * 64) as i32 - 1 });
-                }
+            if top < threshold && bottom > floor && any & sat == 0 {
+                turn(&mut open, false, y, block * 64, &mut spans);
+                turn(&mut low, false, y, block * 64, &mut below);
                 continue;
             }
             for (k, (&v, &flag)) in values.iter().zip(flags).enumerate() {
                 let x = block * 64 + k;
                 let is_sat = flag & sat != 0 && flag & exclude == 0;
-                let on = (v >= threshold && flag & exclude == 0) || is_sat;
                 if is_sat {
                     let bits = sat_bits.get_or_insert_with(|| Bits::new(width, height));
                     bits.set(y as i32, x as i32, x as i32);
                 }
-                match (on, open) {
-                    (true, None) => open = Some(x),
-                    (false, Some(x0)) => {
-                        spans.push(Span { y: y as i32, x0: x0 as i32, x1: x as i32 - 1 });
-                        open = None;
-                    }
-                    _ => {}
-                }
+                let free = flag & exclude == 0;
+                turn(&mut open, (v >= threshold && free) || is_sat, y, x, &mut spans);
+                turn(&mut low, v <= floor && free && !is_sat, y, x, &mut below);
             }
         }
-        if let Some(x0) = open {
-            spans.push(Span { y: y as i32, x0: x0 as i32, x1: width as i32 - 1 });
-        }
+        turn(&mut open, false, y, width, &mut spans);
+        turn(&mut low, false, y, width, &mut below);
     }
-    (spans, sat_bits.map(|b| b.spans()).unwrap_or_default(), usable)
+    let saturated = sat_bits.map(|b| b.spans()).unwrap_or_default();
+    Above { spans, below, saturated, usable }
 }
 
 /// Replace the peaks in and beside each group of SAT pixels by one.
@@ -224,7 +302,7 @@ fn grown(
         out[labels[k] as usize].peaks.extend(peaks);
     }
     for f in &mut out {
-        f.peaks.sort_by(|a, b| b.snr.total_cmp(&a.snr));
+        f.peaks.sort_by(|a, b| b.snr.abs().total_cmp(&a.snr.abs()));
     }
     out
 }

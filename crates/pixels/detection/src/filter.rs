@@ -8,7 +8,8 @@
 //! - differs from a convolution of whole images: rows are filtered along x into a ring of rows and
 //!   summed along y at once, so that the only image-sized buffer is the result
 
-use elqui_image::{Image, Mask};
+use elqui_base::FWHM_PER_SIGMA;
+use elqui_image::{Image, Mask, PsfModel};
 use rayon::prelude::*;
 
 /// Kernel's half-width, in units of its sigma.
@@ -19,6 +20,39 @@ const ROWS_A_TASK: usize = 128;
 /// Half-width in pixels of the kernel for a Gaussian of `sigma` pixels.
 pub(crate) fn reach(sigma: f64) -> usize {
     (REACH_SIGMA * sigma).ceil().max(1.0) as usize
+}
+
+/// Sigma of the Gaussian that loses least of a star's signal-to-noise ratio against the PSF itself,
+/// pixels. For a Moffat profile of exponent 3 it is 1.13 times that of the same FWHM and loses 0.4%;
+/// with the FWHM's own 1.0% would be lost.
+pub fn kernel_sigma(psf: &PsfModel, (x, y): (f64, f64)) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    let stamp = psf.render(x.round(), y.round());
+    let half = psf.half_width() as i32;
+    let guess = psf.fwhm_pixels / FWHM_PER_SIGMA;
+    let kept = |sigma: f64| -> f64 {
+        let r = (reach(sigma) as i32).min(half);
+        let weights: Vec<f64> =
+            (-r..=r).map(|k| (-0.5 * (f64::from(k) / sigma).powi(2)).exp()).collect();
+        let (mut signal, mut noise) = (0.0, 0.0);
+        for (j, wy) in weights.iter().enumerate() {
+            for (i, wx) in weights.iter().enumerate() {
+                let (px, py) = (half - r + i as i32, half - r + j as i32);
+                signal += wx * wy * f64::from(stamp.at(px as usize, py as usize));
+                noise += (wx * wy).powi(2);
+            }
+        }
+        signal / noise.sqrt()
+    };
+    if !(0.1..=50.0).contains(&guess) || half < 1 {
+        return guess;
+    }
+    let (mut low, mut high) = (0.7 * guess, 1.6 * guess);
+    for _ in 0..12 {
+        let step = GOLDEN * (high - low);
+        if kept(high - step) > kept(low + step) { high = low + step } else { low = high - step }
+    }
+    0.5 * (low + high)
 }
 
 /// Weights at offsets 0, 1, ... `reach` of a Gaussian.

@@ -1,7 +1,10 @@
 //! Source detection: matched filter, threshold, footprints and peaks.
 //!
-//! [`detect`] filters a sky-subtracted image with the PSF's width, keeps what stands above a
+//! [`find_streaks`] and [`mask_streaks`] take satellite trails out first. [`detect`] filters a sky-subtracted image with the PSF's width, keeps what stands above a
 //! signal-to-noise threshold as [`Footprint`](elqui_image::Footprint)s, and finds the peaks in each.
+
+// `!(x > 0.0)` is said where NaN has to be refused with the rest.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
 
 mod bits;
 mod config;
@@ -10,10 +13,13 @@ mod filter;
 mod peaks;
 mod runs;
 mod saturated;
+mod second;
+mod streaks;
 
 pub use config::{DetectionConfig, DetectionError};
-pub use detect::{Detections, detect};
-pub use filter::signal_to_noise;
+pub use detect::{Detections, detect, detect_with_psf};
+pub use filter::{kernel_sigma, signal_to_noise};
+pub use streaks::{Streak, StreakConfig, find_streaks, mask_streaks};
 
 use elqui_image::{Footprint, Mask, MaskPlane};
 

@@ -3,7 +3,8 @@
 //! Every pixel climbs to its highest neighbour until it reaches a local maximum. Two maxima whose
 //! basins touch are joined over their saddle, highest saddles first; the lower one stays a peak of
 //! its own when it stands above the saddle by `contrast_sigma + contrast_fraction * saddle`.
-//! - input: spans of a component and the S/N image; output: peaks, brightest first
+//! - input: spans of a component and the S/N image (turned over by a `sign` of -1); output: peaks, the
+//!   highest first
 //! - source: Edelsbrunner, Letscher & Zomorodian 2002, DCG 28, 511 (persistence); positions by a
 //!   parabola through the logarithm of three pixels per axis
 
@@ -24,13 +25,15 @@ pub(crate) struct Scratch {
     basin: Vec<u32>,
 }
 
+/// Peaks, and the height of the first one between the pixels.
 pub(crate) fn find(
     spans: &[Span],
     snr: &Image<f32>,
+    sign: f32,
     (contrast_sigma, contrast_fraction): (f64, f64),
     scratch: &mut Scratch,
-) -> Vec<Peak> {
-    let patch = patch(spans, snr, std::mem::take(&mut scratch.value));
+) -> (Vec<Peak>, f32) {
+    let patch = patch(spans, snr, sign, std::mem::take(&mut scratch.value));
     let offsets = neighbours(patch.width);
     let mut maxima: Vec<usize> = Vec::new();
     for k in each(spans, &patch) {
@@ -43,9 +46,10 @@ pub(crate) fn find(
             cull(spans, &patch, maxima, (contrast_sigma, contrast_fraction), &mut scratch.basin);
     }
     maxima.sort_by(|&a, &b| patch.value[b].total_cmp(&patch.value[a]).then(a.cmp(&b)));
-    let peaks = maxima.iter().map(|&k| refine(&patch, k, snr)).collect();
+    let refined: Vec<(Peak, f32)> = maxima.iter().map(|&k| refine(&patch, k, snr, sign)).collect();
     scratch.value = patch.value;
-    peaks
+    let top = refined.first().map_or(0.0, |r| r.1);
+    (refined.into_iter().map(|r| r.0).collect(), top)
 }
 
 /// `a` is higher than `b`; equal pixels are ordered by their place, so that a plateau has one top.
@@ -65,7 +69,7 @@ fn each<'a>(spans: &'a [Span], patch: &'a Patch) -> impl Iterator<Item = usize> 
     })
 }
 
-fn patch(spans: &[Span], snr: &Image<f32>, mut value: Vec<f32>) -> Patch {
+fn patch(spans: &[Span], snr: &Image<f32>, sign: f32, mut value: Vec<f32>) -> Patch {
     let (mut left, mut right) = (i32::MAX, i32::MIN);
     for s in spans {
         (left, right) = (left.min(s.x0), right.max(s.x1));
@@ -78,7 +82,8 @@ fn patch(spans: &[Span], snr: &Image<f32>, mut value: Vec<f32>) -> Patch {
     for s in spans {
         let start = (s.y - y0) as usize * width + (s.x0 - x0) as usize;
         let source = &snr.row(s.y as usize)[s.x0 as usize..=s.x1 as usize];
-        value[start..start + source.len()].copy_from_slice(source);
+        let target = value[start..].iter_mut().zip(source);
+        target.for_each(|(t, s)| *t = sign * s);
     }
     Patch { x0, y0, width, value }
 }
@@ -166,22 +171,29 @@ fn climb(spans: &[Span], patch: &Patch, maxima: &[usize], basin: &mut Vec<u32>) 
     }
 }
 
-/// Sub-pixel position by a parabola in the logarithm along each axis.
-fn refine(patch: &Patch, k: usize, snr: &Image<f32>) -> Peak {
+/// Sub-pixel position by a parabola in the logarithm along each axis, and the height there.
+fn refine(patch: &Patch, k: usize, snr: &Image<f32>, sign: f32) -> (Peak, f32) {
     let (x, y) = ((k % patch.width) as i32 + patch.x0, (k / patch.width) as i32 + patch.y0);
     let value = patch.value[k];
-    let shift = |before: Option<f32>, after: Option<f32>| -> f32 {
-        let (Some(a), Some(b)) = (before, after) else { return 0.0 };
+    // Shift, and the logarithm of the height gained.
+    let vertex = |before: Option<f32>, after: Option<f32>| -> (f32, f32) {
+        let (Some(a), Some(b)) = (before, after) else { return (0.0, 0.0) };
         if !(a > 0.0 && b > 0.0 && value > 0.0) {
-            return 0.0;
+            return (0.0, 0.0);
         }
         let (a, v, b) = (a.ln(), value.ln(), b.ln());
         let curvature = a - 2.0 * v + b;
-        if curvature < 0.0 { (0.5 * (a - b) / curvature).clamp(-0.5, 0.5) } else { 0.0 }
+        if curvature >= 0.0 {
+            return (0.0, 0.0);
+        }
+        let shift = (0.5 * (a - b) / curvature).clamp(-0.5, 0.5);
+        (shift, 0.5 * shift * (b - a) + 0.5 * shift * shift * curvature)
     };
-    let dx = shift(snr.get(x - 1, y), snr.get(x + 1, y));
-    let dy = shift(snr.get(x, y - 1), snr.get(x, y + 1));
-    Peak { x: x as f32 + dx, y: y as f32 + dy, snr: value }
+    let at = |x, y| snr.get(x, y).map(|v| sign * v);
+    let (dx, by_x) = vertex(at(x - 1, y), at(x + 1, y));
+    let (dy, by_y) = vertex(at(x, y - 1), at(x, y + 1));
+    let peak = Peak { x: x as f32 + dx, y: y as f32 + dy, snr: sign * value };
+    (peak, value * (by_x + by_y).exp())
 }
 
 /// Remove from `peaks` those in or beside a saturated group, and put one in their place.

@@ -66,7 +66,7 @@ fn noise_has_unit_scatter_and_few_false_alarms() {
                 n += 1.0;
             }
         }
-        (sum / n as f64).sqrt()
+        (sum / n).sqrt()
     };
     assert!((scatter(0, 1024) - 1.0).abs() < 0.01, "{}", scatter(0, 1024));
     assert!((scatter(498, 503) - 1.0).abs() < 0.05, "{}", scatter(498, 503));
@@ -220,4 +220,75 @@ fn hostile_images_give_clear_answers() {
 fn unknown_choices_are_refused() {
     assert!(serde_json::from_str::<DetectionConfig>(r#"{"threshold_sigma": 4}"#).is_ok());
     assert!(serde_json::from_str::<DetectionConfig>(r#"{"threshold": 4}"#).is_err());
+}
+
+/// Add a star's light to a scene, noise and variance likewise.
+fn add_star(s: &mut scene::Scene, (x, y, flux): (f64, f64, f64), random: &mut scene::Random) {
+    let star = scene::star_profile(&scene::Spec::default(), x);
+    for j in 0..s.image.height() {
+        for i in 0..s.image.width() {
+            let light = flux * star(i as f64 - x, j as f64 - y);
+            let noise = light.abs().sqrt() * random.normal();
+            s.image.set(i, j, s.image.at(i, j) + (light + noise) as f32);
+            s.variance.set(i, j, s.variance.at(i, j) + light.abs() as f32);
+        }
+    }
+}
+
+#[test]
+fn what_is_below_the_sky_is_found_likewise() {
+    let blank = scene::Spec { width: 120, height: 90, stars: 0, ..Default::default() };
+    let mut s = sky_subtracted(&blank);
+    let mut random = scene::Random::new(3);
+    add_star(&mut s, (40.3, 30.8, 6e3), &mut random);
+    add_star(&mut s, (85.6, 52.1, -6e3), &mut random);
+    let found = run(&s);
+    assert_eq!((found.footprints.len(), found.negative.len()), (1, 1));
+    let p = found.negative[0].peaks[0];
+    assert!((p.x - 85.6).abs() < 0.4 && (p.y - 52.1).abs() < 0.4 && p.snr < -5.0, "{p:?}");
+    // Turned over, each is the other.
+    s.image = s.image.map(|v| -v);
+    let turned = run(&s);
+    assert_eq!(turned.footprints[0].spans, found.negative[0].spans);
+    assert_eq!(turned.negative[0].spans, found.footprints[0].spans);
+    let config = DetectionConfig { negative: false, ..Default::default() };
+    let without = detect(&s.image, &s.variance, &s.mask, SIGMA, &config).unwrap();
+    assert!(without.negative.is_empty() && without.footprints == turned.footprints);
+}
+
+#[test]
+fn faint_neighbours_of_bright_stars_are_seen_and_bright_stars_alone_stay_alone() {
+    let blank = scene::Spec { width: 100, height: 100, stars: 0, ..Default::default() };
+    let (mut seen, mut wrong) = (0, 0);
+    let trials = 40;
+    for k in 0..trials {
+        let mut random = scene::Random::new(100 + k);
+        let mut s = sky_subtracted(&scene::Spec { seed: 50 + k, ..blank });
+        let (x, y) = (50.0 + random.uniform(), 50.0 + random.uniform());
+        add_star(&mut s, (x, y, 2e5), &mut random);
+        wrong += peaks(&run(&s)).len() - 1;
+        // Of S/N about 16 alone, at 2 FWHM, where the bright one's flank hides its maximum.
+        let angle = std::f64::consts::TAU * random.uniform();
+        let (u, v) = (x + 6.4 * angle.cos(), y + 6.4 * angle.sin());
+        add_star(&mut s, (u, v, 2.6e3), &mut random);
+        seen += usize::from(near(&peaks(&run(&s)), u, v, 1.6).is_some());
+    }
+    assert!(wrong <= 1, "{wrong} false neighbours of {trials} stars");
+    assert!(seen * 10 >= trials as usize * 9, "{seen} of {trials} neighbours");
+}
+
+#[test]
+fn the_kernel_follows_the_psf() {
+    // A Gaussian PSF's best kernel is itself; a Moffat's is wider than its FWHM says.
+    let gaussian = |dx: f64, dy: f64| (-0.5 * (dx * dx + dy * dy) / 2.25).exp();
+    let psf = elqui_image::PsfModel::from_profile(61, 0.5, 2.3548 * 1.5, gaussian);
+    assert!((kernel_sigma(&psf, (50.0, 50.0)) / 1.5 - 1.0).abs() < 0.02);
+    let star = scene::star_profile(&scene::Spec { fwhm: 4.0, ..Default::default() }, 0.0);
+    let psf = elqui_image::PsfModel::from_profile(81, 0.5, 4.0, star);
+    let ratio = kernel_sigma(&psf, (50.0, 50.0)) / (4.0 / 2.3548);
+    assert!((1.05..1.2).contains(&ratio), "{ratio}");
+    let empty = Image::filled(0, 0, 0.0);
+    let answer =
+        detect_with_psf(&empty, &empty, &Image::filled(0, 0, 0), &psf, &Default::default());
+    assert_eq!(answer, Err(DetectionError::Empty { width: 0, height: 0 }));
 }

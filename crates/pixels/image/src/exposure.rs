@@ -53,6 +53,9 @@ pub struct PhotoCalib {
     /// AB magnitude of 1 adu.
     pub zero_point_mag: f64,
     pub zero_point_err_mag: f64,
+    /// Zero point at each pixel, mag, where it varies (cloud); `zero_point_mag` is then its mean.
+    #[serde(default)]
+    pub zero_point_map: Option<BoundedField>,
 }
 
 /// Aperture corrections: for each flux (`psfFlux`, `kronFlux`, ...) the factor that brings it to
@@ -72,6 +75,14 @@ pub struct BackgroundModel {
     /// Level and scatter of the sky in each cell, adu.
     pub level: Image<f32>,
     pub rms: Image<f32>,
+    /// Standard error of the level in each cell, adu; absent when whoever made the model did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Image<f32>>,
+    /// When present, the level is this and not a spline through the cells: column i, row j is the
+    /// coefficient (adu) of T_i(u) T_j(v), the Chebyshev polynomials, with u, v from -1 to 1 between the
+    /// image's outer edges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chebyshev: Option<Image<f64>>,
 }
 
 /// A raw frame of one detector as it was read: the images of its HDUs (amplifiers), untouched.

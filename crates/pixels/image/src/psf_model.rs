@@ -86,6 +86,17 @@ impl PsfModel {
     /// As [`render`](Self::render) from samples already evaluated, for a centre at (dx, dy) from the
     /// stamp's middle pixel.
     pub fn render_samples(&self, samples: &[f32], dx: f64, dy: f64) -> Image<f32> {
+        let mut out = self.interpolate_samples(samples, dx, dy);
+        let sum: f32 = out.data().iter().sum();
+        if sum > 0.0 {
+            let inverse = 1.0 / sum;
+            out.data_mut().iter_mut().for_each(|v| *v *= inverse);
+        }
+        out
+    }
+
+    /// As [`render_samples`](Self::render_samples), without bringing the sum to one.
+    pub fn interpolate_samples(&self, samples: &[f32], dx: f64, dy: f64) -> Image<f32> {
         let half = self.half_width();
         let side = 2 * half + 1;
         let (g, wx, wy) = (self.grid, self.taps(dx), self.taps(dy));
@@ -103,11 +114,6 @@ impl PsfModel {
                 let (from, w) = wx.at(i, g);
                 *target = w.iter().zip(&along_y[from..]).map(|(a, b)| a * b).sum();
             }
-        }
-        let sum: f32 = out.data().iter().sum();
-        if sum > 0.0 {
-            let inverse = 1.0 / sum;
-            out.data_mut().iter_mut().for_each(|v| *v *= inverse);
         }
         out
     }

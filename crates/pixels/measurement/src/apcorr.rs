@@ -102,20 +102,17 @@ pub fn aperture_corrections(
                 .rev()
                 .find_map(|d| fit_clipped(stars.clone(), size, d, config).ok());
             let Some(fit) = fit else { continue };
-            scaled(fit, 1.0 + beyond, beyond_err)
+            scaled(fit, 1.0 + beyond)
         };
         map.0.insert((*name).to_string(), field);
     }
     Ok(map)
 }
 
-/// A correction times a factor with an error that is common to the field.
-fn scaled(mut field: BoundedField, factor: f64, err: f64) -> BoundedField {
+/// A correction times a factor.
+fn scaled(mut field: BoundedField, factor: f64) -> BoundedField {
     field.polynomial.coefficients.iter_mut().for_each(|c| *c *= factor);
     field.covariance.iter_mut().for_each(|c| *c *= factor * factor);
-    if let Some(constant) = field.covariance.first_mut() {
-        *constant += err * err;
-    }
     field
 }
 

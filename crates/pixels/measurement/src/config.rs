@@ -25,6 +25,15 @@ pub struct MeasurementConfig {
     /// Annulus of the local sky, pixels.
     pub sky_inner_pixels: f64,
     pub sky_outer_pixels: f64,
+    /// Model fits of primary sources; without one its columns stay NaN and flagged.
+    pub fits: Vec<ModelFit>,
+    /// Total sigma (PSF and aperture) of the three Gaussian apertures, pixels, instead of 1.0, 1.5 and 2.5 PSF
+    /// sigmas over a PSF of one: for colours, the same in all bands and above 1.1 sigma of the widest PSF.
+    pub gaap_sigma_pixels: Option<[f64; 3]>,
+    /// Trails are fitted to sources whose axis ratio is above the PSF's by this factor (1: to all).
+    pub trail_elongation_min: f64,
+    /// Model fits see at most this far, pixels.
+    pub model_half_pixels_max: usize,
 }
 
 impl Default for MeasurementConfig {
@@ -39,6 +48,10 @@ impl Default for MeasurementConfig {
             kron_semi_major_pixels_max: 100.0,
             sky_inner_pixels: 18.0,
             sky_outer_pixels: 22.0,
+            fits: Vec::new(),
+            gaap_sigma_pixels: None,
+            trail_elongation_min: 1.3,
+            model_half_pixels_max: 256,
         }
     }
 }
@@ -47,6 +60,18 @@ impl MeasurementConfig {
     pub(crate) fn reject_bits(&self) -> u32 {
         self.reject.iter().fold(0, |bits, plane| bits | plane.bit())
     }
+}
+
+/// A fit that costs more than all else together, and is done when asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelFit {
+    /// Composite galaxy model.
+    CModel,
+    /// Gaussian apertures that do not depend on the PSF.
+    Gaap,
+    /// Trailed point source.
+    Trail,
 }
 
 /// Settings of the aperture corrections.

@@ -8,6 +8,7 @@
 //! - differs from the LSST pipelines, whose fluxes mean the light within their calibration aperture
 
 use elqui_base::mad_sigma;
+use elqui_image::{Image, PsfModel, aperture_sums};
 use elqui_schema::SourceTable;
 
 /// Radii of the rings, pixels.
@@ -42,6 +43,22 @@ pub fn light_beyond(table: &SourceTable, stars: &[usize]) -> (f64, f64) {
     }
     let tail = tail(near, far);
     (far + tail, err.hypot(0.3 * tail))
+}
+
+/// The same from the PSF's model at (x, y): its rings have no noise and no neighbours, and its wings are
+/// those that all stars together have. `None` where the model does not reach 17 pixels, or does not
+/// fall off.
+pub fn model_light_beyond(psf: &PsfModel, x: f64, y: f64) -> Option<f64> {
+    if (psf.half_width() as f64) < RADII[2] {
+        return None;
+    }
+    let stamp = psf.render(x.round(), y.round());
+    let middle = psf.half_width() as f64;
+    let (one, clear) = (stamp.map(|_| 1.0), Image::filled(stamp.width(), stamp.height(), 0));
+    let [a, b, c] =
+        aperture_sums(&stamp, &one, &clear, 0, (middle, middle), RADII).map(|sum| sum.flux);
+    let (near, far) = ((b - a) / b, (c - b) / b);
+    (far > 0.0 && near > far).then(|| far + tail(near, far))
 }
 
 /// Light beyond the outermost radius as a part of what the middle one holds, when the rings inside

@@ -3,7 +3,10 @@
 //! Rows: each parent, then its children, in the order given, numbered from 1. A single peak's
 //! parent is its own only row. Parents are measured in parallel; the order does not depend on it.
 
-use crate::config::MeasurementConfig;
+use crate::config::{MeasurementConfig, ModelFit};
+use crate::extra::Fits;
+use crate::models::ModelScratch;
+use crate::neighbours::fit_beside_neighbours;
 use crate::psf_fit::Scratch;
 use crate::psf_shape::PsfShapes;
 use crate::row::{Row, Target, Tools};
@@ -38,15 +41,21 @@ pub fn measure(exposure: &Exposure, parents: &[Parent], config: &MeasurementConf
         shapes: shapes.as_ref(),
         gain: exposure.gain,
     };
+    let fits = Fits::new(psf, config);
     let order = order_by_strips(parents);
     let measured: Vec<Vec<Row>> = order
         .par_iter()
         .with_min_len(64)
-        .map_init(Scratch::default, |scratch, &k| measure_parent(&tools, k, &parents[k], scratch))
+        .map_init(Default::default, |scratch, &k| {
+            measure_parent(&tools, fits.as_ref(), k, &parents[k], scratch)
+        })
         .collect();
     let mut rows = vec![Vec::new(); parents.len()];
     for (&k, group) in order.iter().zip(measured) {
         rows[k] = group;
+    }
+    if let Some(fits) = fits.as_ref().filter(|f| f.asked(ModelFit::CModel)) {
+        fit_beside_neighbours(exposure, parents, &mut rows, fits, config.reject_bits());
     }
     let mut table = SourceTable::with_rows(rows.iter().map(Vec::len).sum());
     table.flux_unit = "adu".into();
@@ -89,15 +98,27 @@ pub fn fit_half(fwhm_pixels: f64, config: &MeasurementConfig) -> usize {
 
 fn measure_parent(
     tools: &Tools<'_>,
+    fits: Option<&Fits<'_>>,
     index: usize,
     parent: &Parent,
-    scratch: &mut Scratch,
+    (scratch, models): &mut (Scratch, ModelScratch),
 ) -> Vec<Row> {
     let whole = Target { parent: index, footprint: &parent.footprint, child: None };
-    let mut rows = vec![tools.measure(&whole, scratch)];
-    rows.extend(parent.children.iter().map(|child| {
-        let target = Target { parent: index, footprint: &child.footprint, child: Some(child) };
-        tools.measure(&target, scratch)
-    }));
-    rows
+    let children = parent.children.iter().map(|child| Target {
+        parent: index,
+        footprint: &child.footprint,
+        child: Some(child),
+    });
+    std::iter::once(whole)
+        .chain(children)
+        .map(|target| {
+            let mut row = tools.measure(&target, scratch);
+            // Models are of one source: a blend as a whole has none.
+            let primary = target.child.is_some() || parent.children.is_empty();
+            if let (true, Some(fits), Some(known)) = (primary, fits, row.known()) {
+                fits.run(&tools.scene, &target, &known, &mut row.extra, models);
+            }
+            row
+        })
+        .collect()
 }

@@ -15,8 +15,10 @@ use elqui_image::{LocalPsf, PsfSampler};
 #[derive(Default)]
 pub struct Scratch {
     pub local: LocalPsf,
-    drawn: [Vec<f32>; 3],
+    /// The PSF as last drawn, and its gradients.
+    pub drawn: [Vec<f32>; 3],
     pub values: Vec<f32>,
+    pub spread: crate::spread::Scratch,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,7 +45,10 @@ const STEP_MIN: f64 = 5e-3;
 const STEP_MAX: f64 = 0.7;
 
 /// Rows where a drawn PSF and the stamp overlap: (stamp's index, PSF's index, length).
-fn overlap(stamp: &Stamp, local: &LocalPsf) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
+pub fn overlap(
+    stamp: &Stamp,
+    local: &LocalPsf,
+) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
     let half = local.half_width() as i32;
     let side = 2 * half + 1;
     let (mx, my) = local.middle();

@@ -1,9 +1,11 @@
 //! One source, measured: a row of the table.
 
 use crate::config::MeasurementConfig;
+use crate::extra::{Extra, Known};
 use crate::kron::{self, Shape};
 use crate::psf_fit::{Scratch, fit_position, flux_at};
 use crate::psf_shape::{PsfShape, PsfShapes};
+use crate::spread::spread;
 use crate::stamp::{DETECTED, EMPTY, Scene, Stamp, UNUSABLE};
 use elqui_image::{
     Footprint, HeavyFootprint, MaskPlane, PsfSampler, adaptive_moments, aperture_sums,
@@ -46,6 +48,7 @@ pub struct Row {
     centroid_flag: bool,
     psf_flux: [f64; 2],
     psf_flag: bool,
+    spread: [f64; 2],
     apertures: [[f64; 2]; 5],
     aperture_flag: bool,
     kron: [f64; 2],
@@ -59,6 +62,8 @@ pub struct Row {
     bits_center: u32,
     at_border: bool,
     off_image: bool,
+    /// Windowed centroid, errors of the moments, model fits.
+    pub extra: Extra,
 }
 
 impl Row {
@@ -71,6 +76,7 @@ impl Row {
             centroid_flag: true,
             psf_flux: [f64::NAN; 2],
             psf_flag: true,
+            spread: [f64::NAN; 2],
             apertures: [[f64::NAN; 2]; 5],
             aperture_flag: true,
             kron: [f64::NAN; 2],
@@ -84,7 +90,20 @@ impl Row {
             bits_center: 0,
             at_border: false,
             off_image: true,
+            extra: Extra::NONE,
         }
+    }
+
+    /// What the model fits start from; `None` off the image.
+    pub fn known(&self) -> Option<Known> {
+        let moments = |s: Option<Shape>| s.map(|s| [s.ixx, s.iyy, s.ixy]);
+        (!self.off_image).then_some(Known {
+            x: self.x,
+            y: self.y,
+            psf_flux: self.psf_flux[0],
+            moments: moments(self.shape),
+            psf_moments: moments(self.shape_psf),
+        })
     }
 }
 
@@ -126,6 +145,9 @@ impl Tools<'_> {
         self.position(&stamp, &mut row, scratch);
         self.center_flags(&mut row);
         self.moments(&stamp, psf_shape, &mut row);
+        let moments = row.shape.map(|s| [s.ixx, s.iyy, s.ixy]);
+        let sigma = psf_shape.map_or(1.5, |p| p.shape.sigma());
+        row.extra.cheap(&stamp, (row.x, row.y), moments, sigma);
         self.psf_flux(&stamp, &mut row, scratch);
         self.apertures(&stamp, &mut row);
         self.sky(&stamp, &mut row, scratch);
@@ -183,6 +205,8 @@ impl Tools<'_> {
         let f = flux_at(stamp, sampler, (row.x, row.y), scratch);
         row.psf_flux = [f.flux, f.flux_err];
         row.psf_flag = !(f.flux.is_finite() && f.flux_err.is_finite()) || f.lost > PSF_LOSS_MAX;
+        let area = row.shape_psf.map_or(f64::NAN, |s| s.ixx + s.iyy);
+        row.spread = spread(stamp, &scratch.local, &scratch.drawn[0], area, &mut scratch.spread);
     }
 
     fn apertures(&self, stamp: &Stamp, row: &mut Row) {
@@ -292,6 +316,7 @@ impl Row {
         t.centroid_flag[k] = self.centroid_flag;
         [t.psf_flux[k], t.psf_flux_err[k]] = self.psf_flux;
         t.psf_flux_flag[k] = self.psf_flag;
+        (t.spread_model[k], t.spread_model_err[k]) = (self.spread[0] as f32, self.spread[1] as f32);
         [t.ap03_flux[k], t.ap03_flux_err[k]] = self.apertures[0];
         [t.ap06_flux[k], t.ap06_flux_err[k]] = self.apertures[1];
         [t.ap09_flux[k], t.ap09_flux_err[k]] = self.apertures[2];
@@ -325,5 +350,6 @@ impl Row {
         t.pixel_flags_suspect[k] = any(MaskPlane::Suspect);
         t.pixel_flags_nodata[k] = any(MaskPlane::NoData);
         t.pixel_flags_offimage[k] = self.off_image;
+        self.extra.write(t, k);
     }
 }

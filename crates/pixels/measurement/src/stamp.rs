@@ -15,6 +15,8 @@ pub const UNUSABLE: u32 = 1;
 pub const DETECTED: u32 = 2;
 /// Bit of the stamp's mask: the pixel has no value (it is unusable too).
 pub const EMPTY: u32 = 4;
+/// Bit of the stamp's mask: the pixel belongs to another detection (its value here is 0).
+pub const OTHER: u32 = 8;
 
 /// Which parent owns each pixel: its index + 1, or 0.
 pub type Owners = Image<u32>;
@@ -90,7 +92,8 @@ impl Scene<'_> {
             for ((bits, &o), (&v, &s)) in pixels {
                 let valued = (v.abs() <= f32::MAX) & (s >= 0.0) & (s <= f32::MAX);
                 let empty = if valued { 0 } else { UNUSABLE | EMPTY };
-                *bits = empty | if o != 0 { DETECTED } else { 0 };
+                let other = if (o != 0) & (o != own) { OTHER } else { 0 };
+                *bits = empty | other | if o != 0 { DETECTED } else { 0 };
             }
             if planes.iter().fold(0, |a, b| a | b) & self.reject != 0 {
                 for (bits, &m) in bits.iter_mut().zip(planes) {

@@ -5,7 +5,7 @@ mod common;
 use common::{Rng, add, detect, exposure, gaussian_psf, star, with_noise};
 use elqui_deblend::{DeblendConfig, deblend_all};
 use elqui_image::Image;
-use elqui_measurement::{MeasurementConfig, Parent, forced_psf, measure};
+use elqui_measurement::{MeasurementConfig, ModelFit, Parent, forced_psf, measure};
 
 #[test]
 fn any_number_of_threads_gives_the_same() {
@@ -44,7 +44,10 @@ fn any_number_of_threads_gives_the_same() {
                     simplified: d.simplified,
                 })
                 .collect();
-            let config = MeasurementConfig::default();
+            let config = MeasurementConfig {
+                fits: vec![ModelFit::CModel, ModelFit::Gaap, ModelFit::Trail],
+                ..MeasurementConfig::default()
+            };
             let forced = forced_psf(&scene, &places, &config);
             (measure(&scene, &parents, &config), forced)
         })

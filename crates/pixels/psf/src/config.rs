@@ -35,29 +35,51 @@ impl Default for SelectionConfig {
     }
 }
 
+/// What kind of model is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PsfKind {
+    /// Samples on a grid, each a polynomial of position.
+    Pixels,
+    /// An elliptical Moffat profile whose width and shape are polynomials of position.
+    Analytic,
+    /// The analytic profile, and on top of it the samples' departures from it where they are
+    /// significant.
+    Hybrid,
+}
+
 /// Choices of [`fit_psf`](crate::fit_psf).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PsfConfig {
-    /// Highest total degree of the polynomial in position; fewer stars take it down.
-    pub degree: usize,
+    pub kind: PsfKind,
+    /// Highest total degree of the polynomials in position; what the stars cannot support or do
+    /// not ask for is left out.
+    #[serde(alias = "degree")]
+    pub degree_max: usize,
+    /// Rounds of fitting stars, variation and departures.
     pub iterations: usize,
     /// Part of the stars that is kept out of the fit, to validate it.
     pub reserved_fraction: f64,
     /// A star is dropped when its misfit is this many times the typical one.
     pub clip_misfit: f64,
-    /// Relative error of the model that even the brightest star is given.
+    /// A star is dropped when its width or shape is this many sigma off those of the others.
+    pub clip_sigma: f64,
+    /// Least relative error of the model that the weights allow for; more is taken where the
+    /// stars show it.
     pub model_error: f64,
 }
 
 impl Default for PsfConfig {
     fn default() -> Self {
         Self {
-            degree: 2,
-            iterations: 8,
-            reserved_fraction: 0.2,
-            clip_misfit: 4.0,
-            model_error: 0.01,
+            kind: PsfKind::Hybrid,
+            degree_max: 3,
+            iterations: 4,
+            reserved_fraction: 0.1,
+            clip_misfit: 3.0,
+            clip_sigma: 3.5,
+            model_error: 5e-4,
         }
     }
 }

@@ -5,11 +5,11 @@
 //! - input: sky-subtracted image (adu), its mask, footprints with peaks
 //! - output: candidates, the most useful first
 
-use crate::FWHM_PER_SIGMA;
 use crate::config::SelectionConfig;
 use crate::locus::{on_locus, typical_size};
-use crate::stack::half_width_for;
+use crate::stamp::half_width_for;
 use crate::star::{Neighbour, StarCandidate};
+use elqui_base::FWHM_PER_SIGMA;
 use elqui_image::{Footprint, Image, Mask, MaskPlane, Peak, adaptive_moments};
 use rayon::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Widths of a PSF model.
 
-use crate::FWHM_PER_SIGMA;
+use elqui_base::FWHM_PER_SIGMA;
 use elqui_image::PsfModel;
 
 /// Full width at half maximum of the azimuthal mean profile at (x, y), pixels.

@@ -3,7 +3,7 @@
 mod scene;
 
 use elqui_detection::{DetectionConfig, detect};
-use elqui_image::{Footprint, Image, Mask, MaskPlane, PsfModel};
+use elqui_image::{Footprint, Image, Mask, MaskPlane, PsfModel, adaptive_moments};
 use elqui_psf::*;
 
 fn prepared(spec: &scene::Spec) -> (scene::Scene, Vec<Footprint>) {
@@ -248,4 +248,81 @@ fn hostile_input_gives_clear_answers() {
     assert!(nothing.is_empty());
     assert!(serde_json::from_str::<PsfConfig>(r#"{"order": 3}"#).is_err());
     assert!(serde_json::from_str::<SelectionConfig>(r#"{"order": 3}"#).is_err());
+}
+
+/// T of the model over T of the truth, less one, mean over the detector.
+fn size_error(spec: &scene::Spec, model: &PsfModel) -> f64 {
+    let places = [(0.2, 0.2), (0.5, 0.3), (0.8, 0.2), (0.3, 0.8), (0.7, 0.7)];
+    let half = model.half_width();
+    let errors: Vec<f64> = places
+        .iter()
+        .map(|(fx, fy)| {
+            let (x, y) = (spec.width as f64 * fx + 0.3, spec.height as f64 * fy - 0.2);
+            let (dx, dy, h) = (x - x.round(), y - y.round(), half as f64);
+            let truth = scene::star_profile(spec, x);
+            let exact = Image::from_fn(2 * half + 1, 2 * half + 1, |i, j| {
+                truth(i as f64 - h - dx, j as f64 - h - dy) as f32
+            });
+            let clear: Mask = Image::filled(2 * half + 1, 2 * half + 1, 0);
+            let t = |image: &Image<f32>| {
+                let m = adaptive_moments(image, &clear, 0, (h + dx, h + dy), 1.5, 3.0, 12.0);
+                assert!(!m.failed);
+                m.ixx + m.iyy
+            };
+            t(&model.render(x, y)) / t(&exact) - 1.0
+        })
+        .collect();
+    errors.iter().sum::<f64>() / errors.len() as f64
+}
+
+#[test]
+fn profiles_that_are_no_moffat_come_back_too() {
+    use scene::Profile::*;
+    for profile in [Moffat(2.5), Kolmogorov, DoubleGaussian, AiryJitter, Coma] {
+        let spec = scene::Spec {
+            profile,
+            width: 900,
+            height: 900,
+            stars: 150,
+            spacing: 45.0,
+            flux_min: 3e4,
+            fwhm_growth: 0.08,
+            ..Default::default()
+        };
+        let (s, footprints) = prepared(&spec);
+        let stars = select_stars(&s.image, &s.variance, &s.mask, &footprints, &Default::default());
+        let of = |kind| {
+            let config = PsfConfig { kind, ..Default::default() };
+            fit_psf(&s.image, &s.variance, &s.mask, &stars, &config).unwrap()
+        };
+        let fit = of(PsfKind::Hybrid);
+        let (hybrid, analytic) =
+            (size_error(&spec, &fit.model), size_error(&spec, &of(PsfKind::Analytic).model));
+        println!(
+            "{profile:?}: dT/T hybrid {hybrid:.4}, analytic {analytic:.4}, {:?}",
+            fit.validation
+        );
+        assert!(hybrid.abs() < 6e-3, "{profile:?}: {hybrid}");
+        // Nine in ten of the stars that were not reserved take part.
+        assert!(10 * fit.used.len() > 9 * (stars.len() - fit.reserved.len()), "{profile:?}");
+        let v = fit.validation;
+        assert!(v.size.abs() < 5.0 * v.size_err + 2e-3 && v.e1.abs() < 5.0 * v.e_err + 2e-3);
+    }
+}
+
+#[test]
+fn the_same_bytes_on_any_number_of_threads() {
+    let spec = scene::Spec { stars: 60, spacing: 45.0, flux_min: 2e4, ..Default::default() };
+    let (s, footprints) = prepared(&spec);
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| model_of(&s, &footprints).1.model)
+    };
+    assert_eq!(on(1), on(3));
+}
+
+#[test]
+fn the_older_name_of_the_degree_is_read() {
+    let config: PsfConfig = serde_json::from_str(r#"{"degree": 1, "kind": "analytic"}"#).unwrap();
+    assert_eq!((config.degree_max, config.kind), (1, PsfKind::Analytic));
 }

@@ -2,6 +2,7 @@
 //! pipelines found on the same pixels. Needs `ELQUI_REALDATA`.
 
 use elqui_background::{estimate, subtract};
+use elqui_base::FWHM_PER_SIGMA;
 use elqui_detection::{detect, mark};
 use elqui_fits::FitsFile;
 use elqui_image::{Footprint, Image, Mask, MaskPlane, Peak};

@@ -11,6 +11,7 @@
 mod camera;
 mod config;
 mod cosmic;
+mod effects;
 mod error;
 mod frame;
 mod header;
@@ -25,11 +26,16 @@ mod sky_map;
 mod survey;
 #[cfg(test)]
 mod testing;
+mod trouble;
 mod truth;
 
 pub use config::{BandConfig, CameraConfig, PointingConfig, PsfConfig, SkyConfig, SurveyConfig};
+pub use effects::Effects;
 pub use error::SimulateError;
 pub use frame::{FrameKind, SimFrame};
 pub use plan::VisitPlan;
-pub use scene::{Scene, SceneFrame};
+pub use population::GalaxyLaw;
+pub use render::GalaxyShape;
+pub use scene::{Scene, SceneFrame, SceneSource};
 pub use survey::Survey;
+pub use trouble::Trouble;

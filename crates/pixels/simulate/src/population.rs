@@ -7,6 +7,7 @@ use crate::config::SurveyConfig;
 use crate::render::GalaxyShape;
 use crate::rng::{Purpose, Stream};
 use elqui_base::{MjdTai, UnitVector};
+use serde::{Deserialize, Serialize};
 use std::f64::consts::{PI, TAU};
 
 /// Epoch of the positions.
@@ -91,6 +92,39 @@ pub struct GalaxyTruth {
     pub axis_ratio: f64,
     pub position_angle_deg: f64,
     pub bulge: bool,
+}
+
+/// How large and how flat galaxies are.
+///
+/// log10 of the effective radius along the major axis is normal about
+/// log10(`radius_arcsec`) + `radius_slope` (mag - 21); axis ratios are uniform in their ranges. Bulges
+/// are de Vaucouleurs (n = 4), the others exponential (n = 1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GalaxyLaw {
+    /// Median radius at magnitude 21.
+    pub radius_arcsec: f64,
+    /// Decades a magnitude.
+    pub radius_slope: f64,
+    pub radius_scatter_dex: f64,
+    pub radius_range_arcsec: [f64; 2],
+    pub bulge_fraction: f64,
+    pub disc_axis_ratio: [f64; 2],
+    pub bulge_axis_ratio: [f64; 2],
+}
+
+impl Default for GalaxyLaw {
+    fn default() -> Self {
+        Self {
+            radius_arcsec: 0.55,
+            radius_slope: -0.12,
+            radius_scatter_dex: 0.15,
+            radius_range_arcsec: [0.08, 4.0],
+            bulge_fraction: 0.33,
+            disc_axis_ratio: [0.2, 1.0],
+            bulge_axis_ratio: [0.55, 1.0],
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -182,10 +216,12 @@ impl Field {
         }
     }
 
-    pub fn galaxy(&self, id: i64, mag: f64, s: &mut Stream) -> SkyObject {
+    pub fn galaxy(&self, id: i64, mag: f64, law: &GalaxyLaw, s: &mut Stream) -> SkyObject {
         let (ra, dec) = self.place(s);
-        let radius = 0.55 * 10f64.powf(-0.12 * (mag - 21.0) + 0.15 * s.normal());
-        let bulge = s.uniform() < 0.33;
+        let exponent = law.radius_slope * (mag - 21.0) + law.radius_scatter_dex * s.normal();
+        let radius = law.radius_arcsec * 10f64.powf(exponent);
+        let bulge = s.uniform() < law.bulge_fraction;
+        let [low, high] = if bulge { law.bulge_axis_ratio } else { law.disc_axis_ratio };
         SkyObject {
             id,
             ra,
@@ -194,8 +230,10 @@ impl Field {
             pm_dec_mas_yr: 0.0,
             mags: spread(mag, s.range(0.3, 1.2), self.bands),
             galaxy: Some(GalaxyTruth {
-                radius_arcsec: radius.clamp(0.08, 4.0),
-                axis_ratio: if bulge { s.range(0.55, 1.0) } else { s.range(0.2, 1.0) },
+                radius_arcsec: radius
+                    .min(law.radius_range_arcsec[1])
+                    .max(law.radius_range_arcsec[0]),
+                axis_ratio: s.range(low, high),
                 position_angle_deg: s.range(0.0, 180.0),
                 bulge,
             }),
@@ -209,6 +247,7 @@ pub fn counted(
     field: &Field,
     stars: (usize, f64, f64, f64),
     galaxies: (usize, f64, f64, f64),
+    law: &GalaxyLaw,
     proper_motion: f64,
 ) -> Vec<SkyObject> {
     let mut out = Vec::with_capacity(stars.0 + galaxies.0);
@@ -220,7 +259,7 @@ pub fn counted(
     let mut s = Stream::new(field.seed, Purpose::Galaxies, 0, 0);
     for _ in 0..galaxies.0 {
         let mag = power_law_mag(galaxies.1, galaxies.2, galaxies.3, &mut s);
-        out.push(field.galaxy(out.len() as i64 + 1, mag, &mut s));
+        out.push(field.galaxy(out.len() as i64 + 1, mag, law, &mut s));
     }
     out
 }
@@ -244,6 +283,7 @@ pub fn survey(config: &SurveyConfig, field: &Field, core_rad: f64) -> Vec<SkyObj
             sky.galaxy_bright_mag,
             sky.galaxy_faint_mag,
         ),
+        &GalaxyLaw::default(),
         sky.proper_motion_mas_yr,
     );
     let core = Field { radius_rad: core_rad, ..*field };

@@ -24,6 +24,8 @@ pub enum Purpose {
     ReadNoise,
     Drift,
     Cosmic,
+    FlatError,
+    Trouble,
 }
 
 /// Means below this are drawn exactly, above it by the normal law with its skewness.

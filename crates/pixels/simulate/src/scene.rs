@@ -1,12 +1,14 @@
 //! One corrected image of a plain field, for tests of speed and of single steps.
 
+use crate::effects::Effects;
 use crate::error::SimulateError;
 use crate::header::{card, iso_date};
-use crate::population::{self, Field, galaxy_in_pixels};
+use crate::population::{self, Field, GalaxyLaw, galaxy_in_pixels};
 use crate::profile::Moffat;
-use crate::render::{self, Stamp};
+use crate::render::{self, GalaxyShape, Stamp};
 use crate::rng::{Purpose, Stream};
 use crate::sky_map::{tan_sip, wcs_jacobian_tangent};
+use crate::trouble::Trouble;
 use crate::truth::{self, FrameTruth};
 use elqui_base::{UnitVector, mjd_utc_to_tai};
 use elqui_image::{Header, Image};
@@ -14,6 +16,9 @@ use elqui_schema::Table;
 use elqui_wcs::Wcs;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+/// A galaxy's Gaussians are drawn to a fiftieth of this part of the sky's noise.
+const EDGE_NOISE: f64 = 0.02;
 
 /// The description of a scene; every field has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,9 +52,15 @@ pub struct Scene {
     pub galaxies: usize,
     pub galaxy_slope: f64,
     pub galaxy_mag: [f64; 2],
+    /// Sizes and axis ratios of the galaxies.
+    pub galaxy_law: GalaxyLaw,
     pub reference_faint_mag: f64,
     /// Error of the header's RA and DEC.
     pub pointing_error_arcsec: f64,
+    /// Errors of the instrument that are left in the image; all off by default.
+    pub effects: Effects,
+    /// What went wrong with the frame, when something did.
+    pub trouble: Option<Trouble>,
     pub seed: u64,
 }
 
@@ -81,7 +92,10 @@ impl Default for Scene {
             galaxy_slope: 0.35,
             galaxy_mag: [17.5, 24.5],
             reference_faint_mag: 21.0,
+            galaxy_law: GalaxyLaw::default(),
             pointing_error_arcsec: 20.0,
+            effects: Effects::default(),
+            trouble: None,
             seed: 1,
         }
     }
@@ -97,6 +111,17 @@ pub struct SceneFrame {
     pub truth: Table,
     pub reference: Table,
     pub sky_adu: f64,
+    /// Everything that was drawn; the first rows are those of `truth`, then what lies just outside.
+    pub sources: Vec<SceneSource>,
+}
+
+/// One source as it is drawn: a star, or a galaxy of this shape, before the PSF.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SceneSource {
+    pub x: f64,
+    pub y: f64,
+    pub flux_e: f64,
+    pub galaxy: Option<GalaxyShape>,
 }
 
 impl Scene {
@@ -135,6 +160,73 @@ impl Scene {
         )
     }
 
+    /// The noiseless PSF of a source at (x, y): a stamp of side `2 half + 1` about the nearest pixel; its
+    /// sum over all space is 1 (so a little less over the stamp).
+    pub fn psf_stamp(&self, x: f64, y: f64, half: usize) -> Image<f32> {
+        self.psf_stamp_about([x.round() as i32, y.round() as i32], x, y, half)
+    }
+
+    /// As [`psf_stamp`](Self::psf_stamp) about a pixel of choice.
+    pub fn psf_stamp_about(&self, middle: [i32; 2], x: f64, y: f64, half: usize) -> Image<f32> {
+        let psf = self.psf(x, y);
+        let inverse = psf.alpha2.inverse();
+        let peak = psf.peak();
+        Image::from_fn(2 * half + 1, 2 * half + 1, |i, j| {
+            let dx = i as f64 - half as f64 + f64::from(middle[0]) - x;
+            let dy = j as f64 - half as f64 + f64::from(middle[1]) - y;
+            let u = inverse.xx * dx * dx + 2.0 * inverse.xy * dx * dy + inverse.yy * dy * dy;
+            (peak / (1.0 + u).powi(3)) as f32
+        })
+    }
+
+    /// The mean image of one source in electrons, without sky, about a pixel of choice.
+    pub fn source_stamp_about(&self, middle: [i32; 2], s: &SceneSource, half: usize) -> Image<f32> {
+        let mut stamp = Image::filled(2 * half + 1, 2 * half + 1, 0.0f32);
+        let at = |v: f64, m: i32| v - f64::from(m) + half as f64;
+        let moved = SceneSource { x: at(s.x, middle[0]), y: at(s.y, middle[1]), ..*s };
+        render::draw(&mut stamp, &[self.stamp(&moved, &self.psf(s.x, s.y))]);
+        stamp
+    }
+
+    /// The mean image of these sources and the sky, electrons, without the instrument's effects.
+    pub fn expectation(&self, sources: &[SceneSource]) -> Image<f32> {
+        let stamps: Vec<Stamp> =
+            sources.iter().map(|s| self.stamp(s, &self.psf(s.x, s.y))).collect();
+        let mut image = Image::filled(self.width, self.height, self.sky_e() as f32);
+        render::draw(&mut image, &stamps);
+        image
+    }
+
+    /// An image (adu) of these sources on this sky, with the instrument's effects, what went wrong,
+    /// and noise.
+    pub fn render_sources(&self, sources: &[SceneSource]) -> Image<f32> {
+        let mut image = if self.effects == Effects::default() {
+            self.expectation(sources)
+        } else {
+            let moved: Vec<SceneSource> =
+                sources.iter().map(|s| self.effects.displaced(s, self.half_diagonal())).collect();
+            let mut image = self.expectation(&moved);
+            self.effects.apply(&mut image, self.seed, self.half_diagonal());
+            image
+        };
+        if let Some(trouble) = self.trouble {
+            trouble.light(&mut image, self.sky_e(), self.saturation_adu * self.gain, self.seed);
+        }
+        self.add_noise(&mut image);
+        if let Some(trouble) = self.trouble {
+            trouble.read_out(&mut image, self.read_noise_e / self.gain, self.seed);
+        }
+        image
+    }
+
+    fn stamp(&self, s: &SceneSource, psf: &Moffat) -> Stamp {
+        let edge_noise_e = EDGE_NOISE * (self.sky_e() + self.read_noise_e.powi(2)).sqrt();
+        match &s.galaxy {
+            None => Stamp::star(s.x, s.y, s.flux_e, psf, edge_noise_e),
+            Some(shape) => Stamp::galaxy(s.x, s.y, s.flux_e, shape, psf, edge_noise_e),
+        }
+    }
+
     fn psf(&self, x: f64, y: f64) -> Moffat {
         let r = self.half_diagonal();
         let u = (x - (self.width as f64 - 1.0) / 2.0) / r;
@@ -169,13 +261,14 @@ impl Scene {
             &field,
             (count(self.stars), self.star_slope, self.star_mag[0], self.star_mag[1]),
             (count(self.galaxies), self.galaxy_slope, self.galaxy_mag[0], self.galaxy_mag[1]),
+            &self.galaxy_law,
             3.0,
         );
         let time = mjd_utc_to_tai(self.mjd_utc).plus_seconds(0.5 * self.exposure_s);
         let sky_e = self.sky_e();
         let noise_e = (sky_e + self.read_noise_e.powi(2)).sqrt();
         let (w, h) = (self.width as f64, self.height as f64);
-        let (mut stamps, mut rows) = (Vec::new(), Vec::new());
+        let (mut sources, mut outside, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         for object in &objects {
             let (ra, dec) = object.position(time);
             let Some((x, y)) = wcs.sky_to_pixel(ra, dec) else { continue };
@@ -185,14 +278,11 @@ impl Scene {
             let mag = object.mags[0];
             let flux_e = 10f64.powf(0.4 * (self.zero_point_mag - mag)) * self.exposure_s;
             let psf = self.psf(x, y);
-            stamps.push(match &object.galaxy {
-                None => Stamp::star(x, y, flux_e, &psf, noise_e),
-                Some(g) => {
-                    let jacobian = wcs_jacobian_tangent(&wcs, x, y);
-                    let shape = galaxy_in_pixels(g, jacobian, self.pixel_scale_arcsec);
-                    Stamp::galaxy(x, y, flux_e, &shape, &psf, noise_e)
-                }
+            let galaxy = object.galaxy.as_ref().map(|g| {
+                let jacobian = wcs_jacobian_tangent(&wcs, x, y);
+                galaxy_in_pixels(g, jacobian, self.pixel_scale_arcsec)
             });
+            let source = SceneSource { x, y, flux_e, galaxy };
             if x >= -0.5 && y >= -0.5 && x < w - 0.5 && y < h - 0.5 {
                 rows.push(FrameTruth {
                     id: object.id,
@@ -209,17 +299,27 @@ impl Scene {
                         && flux_e * psf.peak() + sky_e > self.saturation_adu * self.gain,
                     variable: false,
                 });
+                sources.push(source);
+            } else {
+                outside.push(source);
             }
         }
-        let mut image = Image::filled(self.width, self.height, sky_e as f32);
-        render::draw(&mut image, &stamps);
-        self.add_noise(&mut image);
+        let shapes: Vec<Option<GalaxyShape>> = sources.iter().map(|s| s.galaxy).collect();
+        let mut truth = truth::frame_table(&rows)?;
+        truth::add_shapes(&mut truth, &shapes)?;
+        sources.append(&mut outside);
+        let image = self.render_sources(&sources);
+        let mut header = self.header();
+        if let Some(trouble) = self.trouble {
+            trouble.header(&mut header);
+        }
         let bands = [self.band.as_str()];
         Ok(SceneFrame {
             image,
-            header: self.header(),
+            header,
             wcs: wcs.with_size(w, h),
-            truth: truth::frame_table(&rows)?,
+            truth,
+            sources,
             reference: truth::reference_table(
                 &objects,
                 &bands,

@@ -2,6 +2,7 @@
 
 use crate::error::SimulateError;
 use crate::population::{EPOCH, SkyObject};
+use crate::render::GalaxyShape;
 use crate::rng::{Purpose, Stream};
 use elqui_schema::{Column, ColumnData, Table};
 
@@ -67,6 +68,34 @@ pub fn frame_table(rows: &[FrameTruth]) -> Result<Table, SimulateError> {
             column("variable", "", "meta.code", "Its brightness changes", b(|r| r.variable)),
         ],
     )
+}
+
+/// Shapes of galaxies as columns of a frame's truth; NaN for stars. The angle is that on the image.
+pub fn add_shapes(table: &mut Table, shapes: &[Option<GalaxyShape>]) -> Result<(), SimulateError> {
+    let f = |get: fn(&GalaxyShape) -> f64| {
+        ColumnData::F64(shapes.iter().map(|s| s.as_ref().map_or(f64::NAN, get)).collect())
+    };
+    for c in [
+        column(
+            "radius_px",
+            "pixel",
+            "phys.angSize",
+            "Effective radius, major axis",
+            f(|g| g.radius_px),
+        ),
+        column("axis_ratio", "", "phys.size.axisRatio", "Minor to major", f(|g| g.axis_ratio)),
+        column(
+            "angle",
+            "deg",
+            "pos.posAng",
+            "Major axis, from +x to +y",
+            f(|g| g.angle.to_degrees()),
+        ),
+        column("sersic_n", "", "", "", f(|g| if g.bulge { 4.0 } else { 1.0 })),
+    ] {
+        table.push(c)?;
+    }
+    Ok(())
 }
 
 pub fn object_table(objects: &[SkyObject], bands: &[&str]) -> Result<Table, SimulateError> {

@@ -1,7 +1,7 @@
 //! Scenes: light, noise and positions against theory.
 
 use elqui_image::Image;
-use elqui_simulate::Scene;
+use elqui_simulate::{Effects, GalaxyShape, Scene, SceneSource};
 
 fn small() -> Scene {
     Scene { width: 800, height: 700, stars: 0, galaxies: 0, ..Scene::default() }
@@ -97,4 +97,56 @@ fn time_of_the_dense_scene() {
         let frame = scene.render().unwrap();
         eprintln!("{} objects: {:.2} s", frame.truth.rows(), clock.elapsed().as_secs_f64());
     }
+}
+
+/// What is drawn of a star is its PSF times its flux, in the core and in all, to 0.3 mmag.
+#[test]
+fn a_drawn_star_is_its_psf_times_its_flux() {
+    let scene = Scene { width: 1301, height: 1301, ..Scene::default() };
+    let noise = (scene.sky_e() + scene.read_noise_e.powi(2)).sqrt();
+    // S/N 5, 50 and 2000 against the sky.
+    for flux_e in [40.0 * noise, 400.0 * noise, 2e6] {
+        let star = SceneSource { x: 650.3, y: 649.8, flux_e, galaxy: None };
+        let drawn = scene.source_stamp_about([650, 650], &star, 650).map(f64::from);
+        let sum: f64 = drawn.data().iter().sum();
+        assert!((sum / flux_e - 1.0).abs() < 3e-4, "{flux_e}: {sum}");
+        let psf = scene.psf_stamp(star.x, star.y, 10);
+        let (mut matched, mut squares) = (0.0, 0.0);
+        for j in 0..21 {
+            for i in 0..21 {
+                let p = f64::from(psf.at(i, j));
+                matched += p * drawn.at(640 + i, 640 + j);
+                squares += p * p;
+            }
+        }
+        let flux = matched / squares;
+        assert!((flux / flux_e - 1.0).abs() < 2.8e-4, "{flux_e}: {flux}");
+    }
+    let whole: f64 = scene.psf_stamp(650.3, 649.8, 600).data().iter().map(|v| f64::from(*v)).sum();
+    assert!((whole - 1.0).abs() < 1e-4, "{whole}");
+}
+
+/// The light of a galaxy is all there, however faint it is.
+#[test]
+fn a_drawn_galaxy_has_its_flux() {
+    let scene = Scene { width: 1001, height: 1001, ..Scene::default() };
+    for (flux_e, bulge) in [(2e3, false), (2e3, true), (1e5, true)] {
+        let shape = GalaxyShape { radius_px: 3.0, axis_ratio: 0.6, angle: 0.4, bulge };
+        let galaxy = SceneSource { x: 500.2, y: 499.9, flux_e, galaxy: Some(shape) };
+        let stamp = scene.source_stamp_about([500, 500], &galaxy, 450);
+        let sum: f64 = stamp.data().iter().map(|v| f64::from(*v)).sum();
+        assert!((sum / flux_e - 1.0).abs() < 5e-4, "{flux_e} {bulge}: {sum}");
+    }
+}
+
+#[test]
+fn effects_are_seen_and_off_by_default() {
+    let plain = Scene { stars: 40, galaxies: 0, star_mag: [16.0, 17.0], ..small() };
+    let effects = Effects { brighter_fatter_px: 0.02, tree_rings_px: 0.05, flat_error: 0.005 };
+    let (a, b) = (plain.render().unwrap(), Scene { effects, ..plain }.render().unwrap());
+    assert_eq!(a.truth.numbers("x").unwrap(), b.truth.numbers("x").unwrap());
+    assert!(a.image != b.image);
+    let sum = |image: &Image<f32>| image.data().iter().map(|v| f64::from(*v)).sum::<f64>();
+    // The rings and the flat's gradient do not quite cancel over the frame.
+    assert!((sum(&a.image) / sum(&b.image) - 1.0).abs() < 2e-3);
 }

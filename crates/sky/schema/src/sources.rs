@@ -197,6 +197,10 @@ source_table! {
     iyy_err: f32 => "iyyErr";
     /// Error of ixy.
     ixy_err: f32 => "ixyErr";
+    /// Spread beyond the PSF by a linear fit: 0 for a point source, relative excess of area of a small galaxy.
+    spread_model: f32 => "spreadModel";
+    /// Error of spreadModel.
+    spread_model_err: f32 => "spreadModelErr";
     /// Probability that the source is extended, from its size and fluxes: 0 point, 1 extended.
     size_extendedness: f32 => "sizeExtendedness";
     /// Aperture correction that psfFlux was multiplied by.
@@ -304,6 +308,11 @@ impl SourceTable {
 
     /// Multiply every flux and its error, and name the new unit.
     pub fn scale_fluxes(&mut self, factor: f64, unit: &str) {
+        self.scale_fluxes_by(|_| factor, unit);
+    }
+
+    /// As [`scale_fluxes`](Self::scale_fluxes) with a factor for each row.
+    pub fn scale_fluxes_by(&mut self, factor: impl Fn(usize) -> f64, unit: &str) {
         for column in [
             &mut self.psf_flux,
             &mut self.psf_flux_err,
@@ -330,10 +339,12 @@ impl SourceTable {
             &mut self.trail_flux,
             &mut self.trail_flux_err,
         ] {
-            column.iter_mut().for_each(|v| *v *= factor);
+            column.iter_mut().enumerate().for_each(|(row, v)| *v *= factor(row));
         }
         for column in [&mut self.sky, &mut self.sky_err] {
-            column.iter_mut().for_each(|v| *v = (f64::from(*v) * factor) as f32);
+            for (row, v) in column.iter_mut().enumerate() {
+                *v = (f64::from(*v) * factor(row)) as f32;
+            }
         }
         self.flux_unit = unit.into();
     }
@@ -373,5 +384,9 @@ mod tests {
         t.x[0] = 2.0;
         t.scale_fluxes(3.0, "nJy");
         assert_eq!((t.psf_flux[0], t.x[0], t.flux_unit.as_str()), (6.0, 2.0, "nJy"));
+        let mut t = SourceTable::with_rows(2);
+        (t.psf_flux, t.sky) = (vec![1.0, 1.0], vec![2.0, 2.0]);
+        t.scale_fluxes_by(|row| row as f64 + 1.0, "nJy");
+        assert_eq!((t.psf_flux, t.sky), (vec![1.0, 2.0], vec![2.0, 4.0]));
     }
 }

@@ -4,7 +4,10 @@
 //! noise is Gaussian with the variance of sky and objects (gain 1).
 #![allow(dead_code)]
 
+mod profiles;
+
 use elqui_image::{Image, Mask};
+pub use profiles::Profile;
 
 /// A source of the scene.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +44,9 @@ impl Random {
     }
 }
 
+#[derive(Debug, Clone)]
 pub struct Spec {
+    pub profile: Profile,
     pub width: usize,
     pub height: usize,
     pub seed: u64,
@@ -63,6 +68,7 @@ pub struct Spec {
 impl Default for Spec {
     fn default() -> Self {
         Self {
+            profile: Profile::Moffat(3.5),
             width: 512,
             height: 512,
             seed: 1,
@@ -79,17 +85,10 @@ impl Default for Spec {
     }
 }
 
-/// Unit-sum Moffat (beta 3.5) of a star at (x, y), and its value at an offset.
+/// Unit-sum profile of a star at x, by its offset.
 pub fn star_profile(spec: &Spec, x: f64) -> impl Fn(f64, f64) -> f64 + use<> {
     let fwhm = spec.fwhm * (1.0 + spec.fwhm_growth * (x / spec.width as f64 - 0.5));
-    moffat(fwhm, spec.ellipticity, 3.5)
-}
-
-fn moffat(fwhm: f64, ellipticity: f64, beta: f64) -> impl Fn(f64, f64) -> f64 {
-    let r0 = 0.5 * fwhm / (2.0f64.powf(1.0 / beta) - 1.0).sqrt();
-    let q = 1.0 - ellipticity;
-    let norm = (beta - 1.0) / (std::f64::consts::PI * r0 * r0);
-    move |dx, dy| norm * (1.0 + (dx * dx * q + dy * dy / q) / (r0 * r0)).powf(-beta)
+    spec.profile.draw(fwhm, spec.ellipticity)
 }
 
 pub fn make(spec: &Spec) -> Scene {
@@ -114,7 +113,7 @@ pub fn make(spec: &Spec) -> Scene {
     let mut light = vec![0.0f64; spec.width * spec.height];
     for t in &truth {
         let star = star_profile(spec, t.x);
-        let broad = moffat(spec.fwhm * 2.0, 0.3, 3.0);
+        let broad = Profile::Moffat(3.0).draw(spec.fwhm * 2.0, 0.3);
         // Far enough that what is left out is well below the noise.
         let reach = (4.0 * spec.fwhm * (t.flux / spec.sky).powf(0.14)).clamp(10.0, 150.0) as i64;
         let (cx, cy) = (t.x.round() as i64, t.y.round() as i64);

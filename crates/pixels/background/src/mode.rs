@@ -1,4 +1,4 @@
-//! Level and scatter of the sky in one cell of the mesh.
+//! Level of the sky in a coarse cell, objects and all.
 //!
 //! Values are counted in a histogram of fine bins (never finer than the data's own quantum), and
 //! all clipping happens on the histogram. The level is the mean when clipping took little away
@@ -33,13 +33,9 @@ pub(crate) struct Scratch {
     histogram: Vec<u32>,
 }
 
-impl Scratch {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            values: Vec::with_capacity(capacity),
-            sample: Vec::new(),
-            histogram: vec![0; BINS + 2],
-        }
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { values: Vec::new(), sample: Vec::new(), histogram: vec![0; BINS + 2] }
     }
 }
 

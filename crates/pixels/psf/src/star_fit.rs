@@ -1,0 +1,240 @@
+//! One star against the model: flux, place, sky, and when asked its own width and shape.
+//!
+//! Gauss-Newton on the pixels, weighted by the model's noise. The sky's level may differ from zero
+//! by a small part of its noise (a prior), so that what a background estimate left behind does not go
+//! into the wings.
+//! - unknowns in order: flux, sky, x, y, half width, e1, e2 (and s of all stars together)
+
+use crate::profile::{Moffat, S_RANGE, Shape};
+use crate::stamp::{Noise, Stamp, radius};
+use elqui_base::{cholesky_solve, invert_spd};
+
+/// Unknowns that are always fitted, and with the shape.
+const PLACE: usize = 4;
+const SHAPE: usize = 7;
+const ALL: usize = 8;
+/// The sky's level under a star is within this part of its noise per pixel of zero.
+const SKY_PRIOR: f64 = 0.05;
+/// Pixels of the core that count for the misfit reach this many half widths out.
+pub(crate) const CORE_HALF_WIDTHS: f64 = 3.0;
+/// Pixels farther off than this many sigma are dropped, outside the core.
+const PIXEL_CLIP_SIGMA: f64 = 5.0;
+
+/// The profile beside what each star has of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Common<'a> {
+    pub s: f64,
+    /// Departure from the analytic profile at the star's place, per unit of flux.
+    pub departure: Option<&'a [f32]>,
+    pub noise: Noise,
+}
+
+/// What a star says about the inverse exponent: step and weight.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ExponentVote {
+    pub slope: f64,
+    pub weight: f64,
+}
+
+struct Equations {
+    matrix: [f64; ALL * ALL],
+    vector: [f64; ALL],
+}
+
+fn equations(stamp: &Stamp, common: &Common<'_>, n: usize) -> Equations {
+    let profile = Moffat::new(stamp.shape, common.s);
+    let (side, half) = (stamp.side(), stamp.half as f64);
+    let mut e = Equations { matrix: [0.0; ALL * ALL], vector: [0.0; ALL] };
+    let reach = half + 0.5;
+    for k in 0..side * side {
+        if stamp.floor[k] <= 0.0 || !stamp.keep[k] || radius(k, stamp.half) > reach {
+            continue;
+        }
+        let (x, y) = ((k % side) as f64 - half, (k / side) as f64 - half);
+        let g = profile.gradient(x - stamp.dx, y - stamp.dy);
+        let unit = g[0] + common.departure.map_or(0.0, |d| f64::from(d[k]));
+        let Some(variance) = stamp.variance(k, stamp.flux * unit, &common.noise) else { continue };
+        let w = 1.0 / variance;
+        let f = stamp.flux;
+        let row = [unit, 1.0, f * g[1], f * g[2], f * g[3], f * g[4], f * g[5], f * g[6]];
+        let residual = w * (f64::from(stamp.data[k]) - stamp.sky - f * unit);
+        for p in 0..n {
+            e.vector[p] += residual * row[p];
+            let wp = w * row[p];
+            for q in 0..=p {
+                e.matrix[p * ALL + q] += wp * row[q];
+            }
+        }
+    }
+    let prior = 1.0 / (SKY_PRIOR * SKY_PRIOR * stamp.base_variance);
+    e.matrix[ALL + 1] += prior;
+    e.vector[1] -= prior * stamp.sky;
+    e
+}
+
+impl Equations {
+    /// Matrix of the first n unknowns and its right side, scaled to a unit diagonal; and the scales.
+    fn scaled(&self, n: usize) -> Option<(Vec<f64>, Vec<f64>, Vec<f64>)> {
+        let scale: Vec<f64> = (0..n).map(|p| self.matrix[p * ALL + p].sqrt().recip()).collect();
+        if scale.iter().any(|s| !s.is_finite()) {
+            return None;
+        }
+        let mut a = vec![0.0; n * n];
+        for p in 0..n {
+            for q in 0..n {
+                a[p * n + q] = self.matrix[p.max(q) * ALL + p.min(q)] * scale[p] * scale[q];
+            }
+        }
+        Some((a, (0..n).map(|p| self.vector[p] * scale[p]).collect(), scale))
+    }
+
+    fn step(&self, n: usize) -> Option<Vec<f64>> {
+        let (a, b, scale) = self.scaled(n)?;
+        let x = cholesky_solve(&a, &b).ok()?;
+        Some(x.iter().zip(&scale).map(|(x, s)| x * s).collect())
+    }
+}
+
+/// Take a bounded step; false when the star is lost.
+fn take(stamp: &mut Stamp, step: &[f64]) -> bool {
+    let h = stamp.shape.half_width;
+    let flux = stamp.flux + step[0];
+    if !(flux > 0.0 && flux.is_finite()) {
+        return false;
+    }
+    stamp.flux = flux;
+    stamp.sky += step[1];
+    stamp.dx += step[2].clamp(-0.5 * h, 0.5 * h);
+    stamp.dy += step[3].clamp(-0.5 * h, 0.5 * h);
+    if step.len() == SHAPE {
+        stamp.shape = Shape {
+            half_width: h + step[4].clamp(-0.3 * h, 0.5 * h),
+            e1: stamp.shape.e1 + step[5].clamp(-0.3, 0.3),
+            e2: stamp.shape.e2 + step[6].clamp(-0.3, 0.3),
+        }
+        .bounded();
+    }
+    stamp.dx.hypot(stamp.dy) < 1.5 + h
+}
+
+/// Flux, place and sky with the shape as it is; false when that fails.
+pub(crate) fn fit_place(stamp: &mut Stamp, common: &Common<'_>, steps: usize) -> bool {
+    (0..steps).all(|_| {
+        let step = equations(stamp, common, PLACE).step(PLACE);
+        step.is_some_and(|step| take(stamp, &step))
+    })
+}
+
+/// The star's own shape too, with its errors, and its vote on the exponent; `None` when that fails.
+pub(crate) fn fit_shape(
+    stamp: &mut Stamp,
+    common: &Common<'_>,
+    steps: usize,
+) -> Option<ExponentVote> {
+    for _ in 0..steps {
+        let step = equations(stamp, common, SHAPE).step(SHAPE)?;
+        if !take(stamp, &step) {
+            return None;
+        }
+        let small = step[4].abs() < 1e-4 * stamp.shape.half_width
+            && step[5].hypot(step[6]) < 1e-4
+            && step[2].hypot(step[3]) < 1e-3;
+        if small {
+            break;
+        }
+    }
+    let e = equations(stamp, common, ALL);
+    let (a, b, scale) = e.scaled(SHAPE)?;
+    let inverse = invert_spd(&a, SHAPE).ok()?;
+    for k in 0..3 {
+        let p = PLACE + k;
+        stamp.shape_error[k] = inverse[p * SHAPE + p].sqrt() * scale[p];
+    }
+    // The exponent with everything else of this star fitted again.
+    let row: Vec<f64> = (0..SHAPE).map(|p| e.matrix[SHAPE * ALL + p] * scale[p]).collect();
+    let (mut weight, mut slope) = (e.matrix[SHAPE * ALL + SHAPE], e.vector[SHAPE]);
+    for p in 0..SHAPE {
+        let t: f64 = (0..SHAPE).map(|q| inverse[p * SHAPE + q] * row[q]).sum();
+        weight -= t * row[p];
+        slope -= t * b[p];
+    }
+    (weight > 0.0 && slope.is_finite()).then_some(ExponentVote { slope, weight })
+}
+
+/// The inverse exponent after the stars' votes. A star whose own step is far off the others' is no
+/// star of this profile and does not count.
+pub(crate) fn next_exponent(s: f64, votes: &[ExponentVote]) -> f64 {
+    let mut steps: Vec<f64> =
+        votes.iter().filter(|v| v.weight > 0.0).map(|v| v.slope / v.weight).collect();
+    if steps.is_empty() {
+        return s;
+    }
+    let (middle, _) = elqui_base::mad_sigma(&mut steps);
+    let (mut slope, mut weight) = (0.0, 0.0);
+    for v in votes.iter().filter(|v| v.weight > 0.0) {
+        // Beyond four sigma of the star's own error.
+        if (v.slope / v.weight - middle).abs() * v.weight.sqrt() < 4.0 {
+            slope += v.slope;
+            weight += v.weight;
+        }
+    }
+    let step = if weight > 0.0 { slope / weight } else { middle };
+    (s + step.clamp(-0.1, 0.1)).clamp(S_RANGE.0, S_RANGE.1)
+}
+
+/// Residual of each pixel per unit of flux (0 where unused), and the misfit noted. When
+/// `clip` is set, pixels outside the core that are far off are dropped until the next time.
+pub(crate) fn residuals(stamp: &mut Stamp, common: &Common<'_>, clip: bool) -> Residuals {
+    let profile = Moffat::new(stamp.shape, common.s);
+    let (side, half) = (stamp.side(), stamp.half as f64);
+    let core = CORE_HALF_WIDTHS * stamp.shape.half_width;
+    let mut out = Residuals {
+        values: vec![0.0; side * side],
+        variances: vec![0.0; side * side],
+        information: 0.0,
+        excess: [0.0; 2],
+    };
+    let (mut chi2, mut count, inverse) = (0.0, 0.0, 1.0 / stamp.flux);
+    for k in 0..side * side {
+        let (x, y) = ((k % side) as f64 - half, (k / side) as f64 - half);
+        stamp.keep[k] = !stamp.blocked[k];
+        if stamp.floor[k] <= 0.0 || stamp.blocked[k] {
+            continue;
+        }
+        let unit = profile.value(x - stamp.dx, y - stamp.dy)
+            + common.departure.map_or(0.0, |d| f64::from(d[k]));
+        let light = stamp.flux * unit;
+        let Some(variance) = stamp.variance(k, light, &common.noise) else { continue };
+        let residual = f64::from(stamp.data[k]) - stamp.sky - light;
+        let r2 = residual * residual / variance;
+        if radius(k, stamp.half) < core {
+            chi2 += r2;
+            count += 1.0;
+            let known = variance - (common.noise.epsilon * light).powi(2);
+            let share = light * light / known;
+            out.excess[0] += (residual * residual / known - 1.0) * share;
+            out.excess[1] += share * share;
+        } else if clip && r2 > PIXEL_CLIP_SIGMA * PIXEL_CLIP_SIGMA {
+            stamp.keep[k] = false;
+            continue;
+        }
+        out.values[k] = (residual * inverse) as f32;
+        out.variances[k] = (variance * inverse * inverse) as f32;
+        out.information += light * light / variance;
+    }
+    // A star must show most of its core.
+    let shows = count > 0.6 * std::f64::consts::PI * core * core;
+    stamp.misfit = if shows { chi2 / count } else { f64::INFINITY };
+    out
+}
+
+/// What a star has to say beyond the model.
+pub(crate) struct Residuals {
+    pub values: Vec<f32>,
+    /// Variance of each value, 0 where there is none.
+    pub variances: Vec<f32>,
+    /// Square of the star's S/N.
+    pub information: f64,
+    /// Numerator and denominator of the square of the model's relative error.
+    pub excess: [f64; 2],
+}

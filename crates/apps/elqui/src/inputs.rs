@@ -2,6 +2,7 @@
 
 use crate::error::CliError;
 use crate::outputs::safe_name;
+use elqui_astrometry::Parity;
 use elqui_codec::file_stem;
 use elqui_fits::{Extension, FitsFile, split_extension};
 use elqui_image::{Detector, Header, Image, Mask, MaskPlane, RawFrame, VisitInfo};
@@ -102,6 +103,15 @@ pub struct OpenInput {
 }
 
 impl OpenInput {
+    /// Handedness of the instrument's images, where its description says it.
+    pub fn parity(&self) -> Option<Parity> {
+        match self.instrument.parity() {
+            elqui_instrument::Parity::Normal => Some(Parity::Sky),
+            elqui_instrument::Parity::Mirrored => Some(Parity::Mirrored),
+            elqui_instrument::Parity::Unknown => None,
+        }
+    }
+
     pub fn open(
         spec: &InputSpec,
         named: Option<&Instrument>,

@@ -6,6 +6,7 @@ mod clock;
 mod demo;
 mod error;
 mod frames;
+mod index;
 mod inputs;
 mod lightcurve;
 mod outputs;
@@ -39,6 +40,7 @@ enum Verb {
     Calib(calib::Args),
     Lightcurve(lightcurve::Args),
     Simulate(simulate::Args),
+    Index(index::Args),
     Query(query::Args),
     Serve(serve::Args),
     Demo(demo::Args),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Calib(args) => calib::run(&args),
         Verb::Lightcurve(args) => lightcurve::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
+        Verb::Index(args) => index::run(&args),
         Verb::Query(args) => query::run(&args),
         Verb::Serve(args) => serve::run(&args),
         Verb::Demo(args) => demo::run(&args),

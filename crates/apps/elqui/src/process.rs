@@ -29,6 +29,10 @@ pub struct Args {
     /// Reference catalogue: CSV, Parquet, FITS table or VOTable with ra, dec (deg) and a magnitude.
     #[arg(long, value_name = "FILE")]
     pub refcat: Option<PathBuf>,
+    /// Index of the reference catalogue (`elqui index build`): frames with no or a wrong pointing are
+    /// found in it. Small catalogues need none.
+    #[arg(long, value_name = "FILE.idx", requires = "refcat")]
+    pub index: Option<PathBuf>,
     /// Another name for a column of the reference catalogue (ra, dec, mag, mag_err, pm_ra_cosdec, ...).
     #[arg(long = "ref-column", value_name = "NAME=COLUMN")]
     pub ref_columns: Vec<String>,
@@ -101,13 +105,17 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             config.measurement.fits.push(*model);
         }
     }
+    let reference = match (&args.refcat, &args.index) {
+        (Some(path), Some(index)) => {
+            Some(ReferenceFile::read(path, &args.ref_columns)?.with_index(index)?)
+        }
+        (Some(path), None) => Some(ReferenceFile::read(path, &args.ref_columns)?),
+        (None, _) => None,
+    };
     let shared = Shared {
         out: args.out.clone(),
         instrument,
-        reference: match &args.refcat {
-            Some(path) => Some(ReferenceFile::read(path, &args.ref_columns)?),
-            None => None,
-        },
+        reference,
         calib: args.calib.clone(),
         config,
         positions: match &args.positions {
@@ -253,7 +261,9 @@ fn process_detector(
         None => None,
     };
     let reference = stars.as_ref().map(|s| s.view());
-    let mut result = process_frame(frame, reference, &shared.config, &mut timing)
+    let mut config = shared.config.clone();
+    config.astrometry.fit.parity = config.astrometry.fit.parity.or(opened.parity());
+    let mut result = process_frame(frame, reference, &config, &mut timing)
         .map_err(|e| CliError::on(&spec.path, e))?;
     result.summary.warnings.append(&mut warnings);
     let forced = shared.positions.as_ref().map(|positions| {
@@ -332,6 +342,10 @@ fn described(stem: &str, s: &FrameSummary) -> String {
         optional(s.astrometry_rms_mas, 1),
         s.n_astrometry_matches,
     );
+    for reason in &s.quality.reasons {
+        let severity = format!("{:?}", reason.severity).to_lowercase();
+        line += &format!("\n  {severity}: {}", reason.text);
+    }
     for warning in &s.warnings {
         line += &format!("\n  warning: {warning}");
     }

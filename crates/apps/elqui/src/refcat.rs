@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use crate::inputs::DetectorInput;
-use elqui_astrometry::propagate;
+use elqui_astrometry::{BlindIndex, propagate};
 use elqui_base::UnitVector;
 use elqui_fits::FitsFile;
 use elqui_matching::{ColumnMap, RefCatalog, RefStar};
@@ -42,6 +42,7 @@ pub struct ReferenceFile {
     columns: ColumnMap,
     /// The stars by band: frames of one band share them.
     bands: Mutex<BTreeMap<String, Arc<RefCatalog>>>,
+    index: Option<Arc<BlindIndex>>,
 }
 
 /// A frame's stars are looked for so much farther out than its pointing, size and search say:
@@ -52,11 +53,16 @@ const MARGIN_DEG: f64 = 3.0;
 pub struct FrameStars {
     stars: Vec<RefStar>,
     photometric: bool,
+    index: Option<Arc<BlindIndex>>,
 }
 
 impl FrameStars {
     pub fn view(&self) -> Reference<'_> {
-        Reference { stars: &self.stars, photometric: self.photometric }
+        Reference {
+            stars: &self.stars,
+            photometric: self.photometric,
+            index: self.index.as_deref(),
+        }
     }
 }
 
@@ -90,7 +96,18 @@ impl ReferenceFile {
         let table = read_any_table(path)?;
         // A table without positions is refused here, once, and not on every frame.
         RefCatalog::from_table_with(&table, "", &columns).map_err(|e| CliError::on(path, e))?;
-        Ok(Self { path: path.to_path_buf(), table, columns, bands: Mutex::default() })
+        Ok(Self { path: path.to_path_buf(), table, columns, bands: Mutex::default(), index: None })
+    }
+
+    /// The same with an index, in which frames without a pointing, or with a wrong one, are found.
+    pub fn with_index(mut self, path: &Path) -> Result<Self, CliError> {
+        self.index = Some(Arc::new(crate::index::read(path)?));
+        Ok(self)
+    }
+
+    /// Every star of the catalogue, at the catalogue's epoch.
+    pub fn all_stars(&self) -> Result<Vec<RefStar>, CliError> {
+        Ok(self.band("")?.stars.clone())
     }
 
     fn band(&self, band: &str) -> Result<Arc<RefCatalog>, CliError> {
@@ -109,12 +126,16 @@ impl ReferenceFile {
     pub fn stars(&self, frame: &DetectorInput, search_deg: f64) -> Result<FrameStars, CliError> {
         let catalog = self.band(&frame.info.band)?;
         let radius_deg = MARGIN_DEG + search_deg + frame.half_diagonal_deg();
-        let mut stars = near(&catalog.stars, &frame.pointings(), radius_deg);
+        let mut stars = match self.index {
+            // The pointing may be wrong: the frame is where the index finds it.
+            Some(_) => catalog.stars.clone(),
+            None => near(&catalog.stars, &frame.pointings(), radius_deg),
+        };
         let date = frame.info.mid_mjd_tai;
         if date.0 > 0.0 {
             stars = propagate(&stars, date);
         }
-        Ok(FrameStars { stars, photometric: catalog.photometric })
+        Ok(FrameStars { stars, photometric: catalog.photometric, index: self.index.clone() })
     }
 }
 

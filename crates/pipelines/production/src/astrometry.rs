@@ -42,21 +42,9 @@ pub fn fit(
     config: &ProcessConfig,
     warnings: &mut Vec<String>,
 ) -> Result<Sky, ProcessError> {
-    fit_with_index(exposure, sources, reference, None, config, warnings)
-}
-
-/// The same with an index of the reference catalogue, for frames of which nothing is known.
-pub fn fit_with_index(
-    exposure: &mut Exposure,
-    sources: &mut SourceTable,
-    reference: Option<Reference<'_>>,
-    index: Option<&BlindIndex>,
-    config: &ProcessConfig,
-    warnings: &mut Vec<String>,
-) -> Result<Sky, ProcessError> {
     let mut sky = Sky::default();
     if let Some(reference) = reference {
-        match solve_frame(exposure, sources, reference, index, config, warnings) {
+        match solve_frame(exposure, sources, reference, config, warnings) {
             Ok(found) => sky = found,
             Err(reason) if config.astrometry.required => return Err(reason),
             Err(reason) => warnings.push(format!("not solved: {reason}")),
@@ -76,7 +64,6 @@ fn solve_frame(
     exposure: &mut Exposure,
     sources: &mut SourceTable,
     reference: Reference<'_>,
-    index: Option<&BlindIndex>,
     config: &ProcessConfig,
     warnings: &mut Vec<String>,
 ) -> Result<Sky, ProcessError> {
@@ -85,7 +72,7 @@ fn solve_frame(
     let (solution, rows) = match better(exposure, sources, reference, config, &known) {
         Err(reason) if config.astrometry.fit.blind && may_be_elsewhere(&reason) => {
             blind = true;
-            let found = look_everywhere(exposure, sources, reference, index, config, &known)
+            let found = look_everywhere(exposure, sources, reference, config, &known)
                 .map_err(|other| deeper(reason, other))?;
             warnings.push("found without its pointing".into());
             better(exposure, sources, reference, config, &found)?
@@ -142,12 +129,11 @@ fn look_everywhere(
     exposure: &Exposure,
     sources: &SourceTable,
     reference: Reference<'_>,
-    index: Option<&BlindIndex>,
     config: &ProcessConfig,
     known: &SolveHint,
 ) -> Result<SolveHint, AstrometryError> {
     let own;
-    let index = match index {
+    let index = match reference.index {
         Some(index) => index,
         None if reference.stars.len() > INDEX_STARS_MAX => return Err(AstrometryError::NoPosition),
         None => {

@@ -4,7 +4,7 @@ use crate::quality::QualityConfig;
 use elqui_astrometry::AstrometryConfig;
 use elqui_background::BackgroundConfig;
 use elqui_deblend::DeblendConfig;
-use elqui_detection::DetectionConfig;
+use elqui_detection::{DetectionConfig, StreakConfig};
 use elqui_isr::{CosmicRayConfig, IsrConfig};
 use elqui_measurement::{ApCorrConfig, MeasurementConfig};
 use elqui_photometry::ZeroPointConfig;
@@ -24,6 +24,8 @@ pub struct ProcessConfig {
     pub psf: PsfConfig,
     /// S/N threshold of the first detection, from which the PSF's stars are chosen.
     pub psf_detection_snr: f64,
+    /// Absent: satellite trails are not looked for.
+    pub streaks: Option<StreakConfig>,
     pub detection: DetectionConfig,
     pub deblend: DeblendConfig,
     pub measurement: MeasurementConfig,
@@ -43,6 +45,7 @@ impl Default for ProcessConfig {
             stars: SelectionConfig::default(),
             psf: PsfConfig::default(),
             psf_detection_snr: 20.0,
+            streaks: Some(StreakConfig::default()),
             detection: DetectionConfig::default(),
             deblend: DeblendConfig::default(),
             measurement: MeasurementConfig::default(),

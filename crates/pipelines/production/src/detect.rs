@@ -27,10 +27,16 @@ pub struct Found {
     pub psf_used: Vec<[f64; 2]>,
     pub psf_reserved: Vec<[f64; 2]>,
     pub psf_size_residual: Option<f64>,
+    pub psf_size_residual_rms: Option<f64>,
+    pub psf_ellipticity_residual_rms: Option<f64>,
     /// FWHM of the Gaussian with the PSF's noise-equivalent area, pixels.
     pub psf_effective_fwhm: Option<f64>,
     pub sky_level: f64,
     pub sky_noise: f64,
+    pub sky_level_err: f64,
+    /// Satellite trails; `None` where they were not looked for.
+    pub streaks: Option<Vec<detection::Streak>>,
+    pub n_negative: Option<usize>,
     pub n_cosmic_rays: usize,
 }
 
@@ -56,8 +62,20 @@ pub fn find_sources(
     }
     timing.step("background", || background::subtract(&mut exposure.image, &first));
 
+    // Trails first: a trail's pixels would become a thousand sources.
+    let streaks = config.streaks.as_ref().map(|step| {
+        timing.step("streaks", || {
+            let found =
+                detection::find_streaks(&exposure.image, &exposure.variance, &exposure.mask, step);
+            detection::mask_streaks(&mut exposure.mask, &found);
+            found
+        })
+    });
+
     let bright_only = detection::DetectionConfig {
         threshold_sigma: config.psf_detection_snr,
+        negative: false,
+        second_look_snr: 0.0,
         ..config.detection.clone()
     };
     let (bright, guessed_fwhm) = timing.step("psf", || {
@@ -98,13 +116,19 @@ pub fn find_sources(
     let mut psf_used = Vec::new();
     let mut psf_reserved = Vec::new();
     let mut psf_size_residual = None;
+    let mut psf_size_residual_rms = None;
+    let mut psf_ellipticity_residual_rms = None;
     let mut psf_effective_fwhm = None;
     match fit {
         Ok((fit, stars)) if SANE_FWHM_PIXELS.contains(&fit.model.fwhm_pixels) => {
             let place = |&k: &usize| [stars[k].x, stars[k].y];
             psf_used = fit.used.iter().map(place).collect();
             psf_reserved = fit.reserved.iter().map(place).collect();
-            psf_size_residual = fit.size_residual.is_finite().then_some(fit.size_residual);
+            let checked = &fit.validation;
+            let finite = |v: f64| (checked.stars > 0 && v.is_finite()).then_some(v);
+            psf_size_residual = finite(checked.size);
+            psf_size_residual_rms = finite(checked.size_rms);
+            psf_ellipticity_residual_rms = finite(checked.e_rms);
             psf_effective_fwhm = Some(fit.effective_fwhm_pixels);
             exposure.psf = Some(fit.model);
         }
@@ -118,7 +142,6 @@ pub fn find_sources(
             exposure.psf = Some(psf::gaussian(fwhm));
         }
     }
-    let fwhm = exposure.psf.as_ref().map_or(BLIND_FWHM_PIXELS, |p| p.fwhm_pixels);
 
     // Second round: the sky without the sources that the first one found.
     timing.step("background", || {
@@ -127,29 +150,37 @@ pub fn find_sources(
         exposure.background = Some(model);
     });
     let found = timing.step("detection", || {
-        let found = detection::detect(
-            &exposure.image,
-            &exposure.variance,
-            &exposure.mask,
-            fwhm / FWHM_PER_SIGMA,
-            &config.detection,
-        )?;
+        let (image, variance, mask) = (&exposure.image, &exposure.variance, &exposure.mask);
+        let found = match &exposure.psf {
+            Some(psf) => detection::detect_with_psf(image, variance, mask, psf, &config.detection)?,
+            None => {
+                let sigma = BLIND_FWHM_PIXELS / FWHM_PER_SIGMA;
+                detection::detect(image, variance, mask, sigma, &config.detection)?
+            }
+        };
         detection::mark(&mut exposure.mask, &found.footprints, MaskPlane::Detected);
+        detection::mark(&mut exposure.mask, &found.negative, MaskPlane::DetectedNegative);
         detection::mark_edge(&mut exposure.mask, found.edge_pixels);
         Ok::<_, ProcessError>(found)
     })?;
-    let (sky_level, sky_noise) = exposure
-        .background
-        .as_ref()
-        .map_or((f64::NAN, f64::NAN), |m| (background::mean_level(m), background::mean_rms(m)));
+    let (sky_level, sky_noise, sky_level_err) = match exposure.background.as_ref() {
+        Some(m) => (background::mean_level(m), background::mean_rms(m), background::mean_error(m)),
+        None => (f64::NAN, f64::NAN, f64::NAN),
+    };
+    let n_negative = config.detection.negative.then_some(found.negative.len());
     Ok(Found {
         footprints: found.footprints,
         psf_used,
         psf_reserved,
         psf_size_residual,
+        psf_size_residual_rms,
+        psf_ellipticity_residual_rms,
         psf_effective_fwhm,
         sky_level,
         sky_noise,
+        sky_level_err,
+        streaks,
+        n_negative,
         n_cosmic_rays,
     })
 }

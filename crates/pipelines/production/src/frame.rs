@@ -8,7 +8,7 @@ use crate::error::ProcessError;
 use crate::facts::{self, Stated};
 use crate::quality::Quality;
 use crate::summary::FrameSummary;
-use elqui_astrometry::RefStar;
+use elqui_astrometry::{BlindIndex, RefStar};
 use elqui_base::{DetectorId, SourceId, VisitId};
 use elqui_deblend::deblend_all;
 use elqui_image::{Exposure, Footprint, Header, MaskPlane, PsfModel, RawFrame};
@@ -32,6 +32,8 @@ pub struct Reference<'a> {
     pub stars: &'a [RefStar],
     /// The catalogue's magnitudes are of this band and can set a zero point.
     pub photometric: bool,
+    /// Index of the whole catalogue, for frames whose pointing is not known or wrong.
+    pub index: Option<&'a BlindIndex>,
 }
 
 /// Everything that came out of a frame.
@@ -153,6 +155,8 @@ fn split(
             footprint,
             children: blend.children,
             simplified: blend.simplified,
+            n_peaks: blend.n_peaks,
+            blendedness: blend.blendedness,
         })
         .collect()
 }
@@ -223,16 +227,17 @@ fn summarise(
         psf_half_maximum_pixels: exposure.psf.as_ref().map(|p| p.fwhm_pixels),
         psf_fwhm_arcsec: fwhm.zip(center).and_then(|(f, (_, scale))| finite(f * scale)),
         psf_size_residual: found.psf_size_residual,
-        psf_size_residual_rms: None,
-        psf_ellipticity_residual_rms: None,
+        psf_size_residual_rms: found.psf_size_residual_rms,
+        psf_ellipticity_residual_rms: found.psf_ellipticity_residual_rms,
         n_psf_reserved: Some(found.psf_reserved.len()),
         aperture_correction_err: zero.ap_corr_err,
         sky_level: found.sky_level,
         sky_noise: found.sky_noise,
-        sky_level_err: None,
+        sky_level_err: finite(found.sky_level_err),
         n_cosmic_rays: found.n_cosmic_rays,
-        n_streaks: None,
-        n_negative: None,
+        n_streaks: found.streaks.as_ref().map(Vec::len),
+        streaks: found.streaks.clone().unwrap_or_default(),
+        n_negative: found.n_negative,
         n_saturated_pixels: exposure.mask.data().iter().filter(|&&m| m & saturated != 0).count(),
         flux_unit: sources.flux_unit.clone(),
         zero_point_mag: exposure.photo_calib.as_ref().map(|p| p.zero_point_mag),
@@ -249,6 +254,11 @@ fn summarise(
         astrometry_rms_x_mas: sky.rms_mas.map(|r| r[0]),
         astrometry_rms_y_mas: sky.rms_mas.map(|r| r[1]),
         n_astrometry_matches: sky.matches.len(),
+        wcs_err_mas: sky.wcs_err_mas,
+        astrometry_floor_mas: sky.floor_mas,
+        astrometry_chi2_dof: sky.chi2_dof,
+        n_astrometry_clipped: sky.clipped,
+        found_blind: sky.blind,
         ra_center: center.and_then(|((ra, _), _)| finite(ra)),
         dec_center: center.and_then(|((_, dec), _)| finite(dec)),
         pixel_scale_arcsec: center.and_then(|(_, s)| finite(s)),

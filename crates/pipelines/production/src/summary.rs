@@ -1,6 +1,7 @@
 //! What a frame came to, in a few numbers.
 
 use crate::quality::Quality;
+use elqui_detection::Streak;
 use elqui_photometry::ColorUse;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,9 @@ pub struct FrameSummary {
     /// Satellite trails that were found and masked.
     #[serde(default)]
     pub n_streaks: Option<usize>,
+    /// The trails themselves.
+    #[serde(default)]
+    pub streaks: Vec<Streak>,
     /// Negative detections: what is darker than the sky by the threshold.
     #[serde(default)]
     pub n_negative: Option<usize>,
@@ -81,6 +85,19 @@ pub struct FrameSummary {
     pub astrometry_rms_x_mas: Option<f64>,
     pub astrometry_rms_y_mas: Option<f64>,
     pub n_astrometry_matches: usize,
+    /// Error of the solution itself, mean over the frame, by its covariance; and what was added in
+    /// quadrature to the stars' stated errors to make them explain the residuals.
+    #[serde(default)]
+    pub wcs_err_mas: Option<f64>,
+    #[serde(default)]
+    pub astrometry_floor_mas: Option<f64>,
+    #[serde(default)]
+    pub astrometry_chi2_dof: Option<f64>,
+    #[serde(default)]
+    pub n_astrometry_clipped: usize,
+    /// The frame was found without its pointing.
+    #[serde(default)]
+    pub found_blind: bool,
     pub ra_center: Option<f64>,
     pub dec_center: Option<f64>,
     pub pixel_scale_arcsec: Option<f64>,

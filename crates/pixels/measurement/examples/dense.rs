@@ -53,7 +53,12 @@ fn main() {
     let parents: Vec<Parent> = footprints
         .into_iter()
         .zip(split)
-        .map(|(footprint, d)| Parent { footprint, children: d.children, simplified: d.simplified })
+        .map(|(footprint, d)| Parent {
+            footprint,
+            children: d.children,
+            simplified: d.simplified,
+            ..Parent::default()
+        })
         .collect();
     let t0 = cpu_s();
     let table = measure(&scene, &parents, &MeasurementConfig::default());

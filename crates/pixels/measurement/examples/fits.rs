@@ -50,7 +50,12 @@ fn prepare(scene: &Scene) -> (SceneFrame, Exposure, Vec<Parent>) {
     let parents = footprints
         .into_iter()
         .zip(split)
-        .map(|(footprint, d)| Parent { footprint, children: d.children, simplified: d.simplified })
+        .map(|(footprint, d)| Parent {
+            footprint,
+            children: d.children,
+            simplified: d.simplified,
+            ..Parent::default()
+        })
         .collect();
     (frame, e, parents)
 }

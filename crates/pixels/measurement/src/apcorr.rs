@@ -72,7 +72,9 @@ pub fn aperture_corrections(
         let flux = config.reference.clone();
         return Err(MeasurementError::NoStars { flux, given: stars_rows.len() });
     }
-    let (beyond, beyond_err) = if config.total { light_beyond(table, &usable) } else { (0.0, 0.0) };
+    // An error of the light beyond is one factor on every flux, stars of the zero point included: it
+    // is the zero point's, and in no source's error.
+    let beyond = if config.total { light_beyond(table, &usable).0 } else { 0.0 };
     let mut map = ApCorrMap::default();
     let size = (exposure.width() as f64, exposure.height() as f64);
     for (name, flux, flux_err) in &all {

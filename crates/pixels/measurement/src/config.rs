@@ -39,7 +39,13 @@ pub struct MeasurementConfig {
 impl Default for MeasurementConfig {
     fn default() -> Self {
         Self {
-            reject: vec![MaskPlane::Bad, MaskPlane::Sat, MaskPlane::Cr, MaskPlane::NoData],
+            reject: vec![
+                MaskPlane::Bad,
+                MaskPlane::Sat,
+                MaskPlane::Cr,
+                MaskPlane::NoData,
+                MaskPlane::Streak,
+            ],
             psf_fit_fwhm: 1.6,
             centroid_shift_pixels_max: 2.5,
             aperture_loss_max: 1e-3,

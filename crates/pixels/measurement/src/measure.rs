@@ -23,6 +23,10 @@ pub struct Parent {
     pub children: Vec<HeavyFootprint>,
     /// Split by the deblender's cheaper method.
     pub simplified: bool,
+    /// Peaks that the deblender worked on.
+    pub n_peaks: usize,
+    /// For each child, the part of the light at its place that is its neighbours'.
+    pub blendedness: Vec<f32>,
 }
 
 /// Measure every parent and its children on a sky-subtracted exposure. Without a PSF the PSF's
@@ -69,6 +73,14 @@ pub fn measure(exposure: &Exposure, parents: &[Parent], config: &MeasurementConf
             table.deblend_n_child[at] = if k == 0 { parent.children.len() as i32 } else { 0 };
             table.detect_is_primary[at] = k > 0 || parent.children.is_empty();
             table.deblend_flag[at] = parent.simplified;
+            let peaks = parent.n_peaks.max(parent.children.len()).max(1);
+            table.deblend_n_peaks[at] = if k == 0 { peaks as i32 } else { 1 };
+            let neighbours = k.checked_sub(1).map(|child| parent.blendedness.get(child).copied());
+            table.deblend_blendedness[at] = match neighbours {
+                Some(part) => part.unwrap_or(f32::NAN),
+                None if parent.children.is_empty() => 0.0,
+                None => f32::NAN,
+            };
             table.visit[at] = exposure.info.visit as i64;
             table.detector[at] = exposure.info.detector as i32;
             table.mid_mjd_tai[at] = exposure.info.mid_mjd_tai.0;

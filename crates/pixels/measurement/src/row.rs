@@ -349,6 +349,8 @@ impl Row {
         t.pixel_flags_saturated_center[k] = center(MaskPlane::Sat);
         t.pixel_flags_suspect[k] = any(MaskPlane::Suspect);
         t.pixel_flags_nodata[k] = any(MaskPlane::NoData);
+        t.pixel_flags_streak[k] = any(MaskPlane::Streak);
+        t.pixel_flags_streak_center[k] = center(MaskPlane::Streak);
         t.pixel_flags_offimage[k] = self.off_image;
         self.extra.write(t, k);
     }

@@ -21,7 +21,8 @@ fn split_and_measure(e: &Exposure, peaks: &[(f64, f64)]) -> (SourceTable, Parent
     let footprint = disc(peaks, 12.0);
     let psf = e.psf.as_ref().unwrap();
     let d = deblend(&e.image, &e.mask, &footprint, psf, &DeblendConfig::default());
-    let parent = Parent { footprint, children: d.children, simplified: d.simplified };
+    let parent =
+        Parent { footprint, children: d.children, simplified: d.simplified, ..Parent::default() };
     (measure(e, std::slice::from_ref(&parent), &MeasurementConfig::default()), parent)
 }
 
@@ -103,7 +104,12 @@ fn great_blends_are_split_more_simply_and_order_is_kept() {
     let total: f64 = all[0].children.iter().map(|c| c.total()).sum();
     let truth: f64 = e.image.data().iter().map(|&v| f64::from(v)).sum();
     assert!((total / truth - 1.0).abs() < 1e-4, "{total} {truth}");
-    let parent = Parent { footprint, children: all[0].children.clone(), simplified: true };
+    let parent = Parent {
+        footprint,
+        children: all[0].children.clone(),
+        simplified: true,
+        ..Parent::default()
+    };
     let t = measure(&e, &[parent], &MeasurementConfig::default());
     for k in 1..=100 {
         assert!((t.psf_flux[k] / 2e4 - 1.0).abs() < 0.05, "{k} {}", t.psf_flux[k]);

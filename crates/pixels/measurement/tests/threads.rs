@@ -42,6 +42,7 @@ fn any_number_of_threads_gives_the_same() {
                     footprint: f.clone(),
                     children: d.children,
                     simplified: d.simplified,
+                    ..Default::default()
                 })
                 .collect();
             let config = MeasurementConfig {

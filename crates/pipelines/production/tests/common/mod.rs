@@ -73,7 +73,7 @@ pub fn process_with(
     stars: &[RefStar],
     config: &ProcessConfig,
 ) -> Result<ProcessOutput, ProcessError> {
-    let reference = Reference { stars, photometric: true };
+    let reference = Reference { stars, photometric: true, index: None };
     process_frame(input(frame, scene), Some(reference), config, &mut Timing::none())
 }
 

@@ -304,7 +304,7 @@ fn measured(frame: &Frame, exact: bool, config: &ProcessConfig) -> Result<Sample
     let mut timing = Timing::new(clock::wall_s, clock::cpu_s);
     let before = clock::reset_peak();
     let image_bytes = 4 * frame.image.data().len() as u64;
-    let view = Reference { stars: &stars, photometric: true };
+    let view = Reference { stars: &stars, photometric: true, index: None };
     let input = FrameInput::Corrected(Box::new(input));
     let output =
         process_frame(input, Some(view), config, &mut timing).map_err(|e| e.to_string())?;

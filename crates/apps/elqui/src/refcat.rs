@@ -3,7 +3,7 @@
 use crate::error::CliError;
 use crate::inputs::DetectorInput;
 use elqui_astrometry::{BlindIndex, propagate};
-use elqui_base::UnitVector;
+use elqui_base::{UnitVector, mag_ab_to_njy};
 use elqui_fits::FitsFile;
 use elqui_matching::{ColumnMap, RefCatalog, RefStar};
 use elqui_production::{ProcessConfig, ProcessOutput, Reference};
@@ -74,6 +74,10 @@ impl ReferenceFile {
             let Some((name, column)) = pair.split_once('=') else {
                 return Err(CliError::words(format!("--ref-column {pair}: it is NAME=COLUMN")));
             };
+            if name == "color" {
+                columns.color = column.split('-').map(|c| c.trim().to_string()).collect();
+                continue;
+            }
             let slot = match name {
                 "ra" => &mut columns.ra,
                 "dec" => &mut columns.dec,
@@ -87,7 +91,7 @@ impl ReferenceFile {
                 "epoch" => &mut columns.epoch_jyear,
                 _ => {
                     return Err(CliError::words(format!(
-                        "--ref-column {name}: it is one of ra, dec, mag, mag_err, ra_err, dec_err, pm_ra_cosdec, pm_dec, parallax, epoch"
+                        "--ref-column {name}: it is one of ra, dec, mag, mag_err, ra_err, dec_err, pm_ra_cosdec, pm_dec, parallax, epoch, color (one column, or BLUE-RED)"
                     )));
                 }
             };
@@ -177,13 +181,18 @@ pub fn forced_table(
         })
         .collect();
     let forced = elqui_measurement::forced_psf(exposure, &pixels, &config.measurement);
-    let scale = exposure.photo_calib.as_ref().map_or(1.0, |p| p.njy_per_adu);
+    let calib = exposure.photo_calib.as_ref();
+    let scale = |x: f64, y: f64| match calib.and_then(|c| c.zero_point_map.as_ref()) {
+        Some(map) if x.is_finite() && y.is_finite() => mag_ab_to_njy(map.eval(x, y)),
+        _ => calib.map_or(1.0, |c| c.njy_per_adu),
+    };
     let correction = exposure.ap_corr.0.get("psfFlux");
     let (flux, flux_err): (Vec<f64>, Vec<f64>) = forced
         .iter()
         .zip(&pixels)
         .map(|(f, &(x, y))| {
             let (c, c_err) = correction.map_or((1.0, 0.0), |a| (a.eval(x, y), a.error(x, y)));
+            let scale = scale(x, y);
             (scale * c * f.flux, scale * (c * f.flux_err).hypot(f.flux * c_err))
         })
         .unzip();

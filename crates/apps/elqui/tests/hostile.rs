@@ -64,7 +64,7 @@ fn images_without_a_sky() {
     let n = SIDE * SIDE;
     let line =
         with_a_good_one("nan.fits", &fits_bytes(SIDE, SIDE, &vec![f32::NAN; n], &cards()), &[]);
-    assert!(line.contains("every pixel is masked or not a finite number"), "{line}");
+    assert!(line.contains("next to no pixels with data"), "{line}");
     with_a_good_one("saturated.fits", &fits_bytes(SIDE, SIDE, &vec![65000.0; n], &cards()), &[]);
 }
 
@@ -92,13 +92,39 @@ fn no_stars_is_a_catalogue_without_rows_and_a_warning() {
 #[test]
 fn no_overlap_with_the_reference_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
-    let refcat = put(dir.path(), "far.csv", refcat_csv(&field(1), 20.0).as_bytes());
+    let refcat = put(dir.path(), "far.csv", refcat_csv(&field(7), 20.0).as_bytes());
     let frame = put(dir.path(), "good.fits", &good_frame());
     let out = dir.path().join("out");
     let run = elqui(&["process", text(&frame), "--refcat", text(&refcat), "--out", text(&out)]);
     assert_eq!(run.status.code(), Some(1));
     assert!(stderr(&run).contains("good.fits"), "{}", stderr(&run));
     assert_eq!(listing(&out), Vec::<String>::new());
+}
+
+#[test]
+fn a_pointing_that_is_wrong_is_said_and_mended() {
+    let dir = tempfile::tempdir().unwrap();
+    // The frame's own stars, 20 degrees from where its header says that they are.
+    let refcat = put(dir.path(), "far.csv", refcat_csv(&field(1), 20.0).as_bytes());
+    let frame = put(dir.path(), "good.fits", &good_frame());
+    let out = dir.path().join("out");
+    let index = dir.path().join("far.idx");
+    let built = elqui(&["index", "build", text(&refcat), "--out", text(&index)]);
+    assert!(built.status.success(), "{}", stderr(&built));
+    for extra in [&[][..], &["--index", text(&index)][..]] {
+        let mut words =
+            vec!["process", text(&frame), "--refcat", text(&refcat), "--out", text(&out)];
+        words.extend(extra);
+        let run = elqui(&words);
+        assert!(run.status.success(), "{}", stderr(&run));
+        let summary = json(&out.join("good.summary.json"));
+        assert_eq!(summary["foundBlind"], true, "{summary}");
+        assert!(summary["warnings"].to_string().contains("without its pointing"), "{summary}");
+    }
+    std::fs::write(&index, b"not an index").unwrap();
+    let words = ["process", text(&frame), "--refcat", text(&refcat), "--index", text(&index)];
+    let run = elqui(&[&words[..], &["--out", text(&out)]].concat());
+    assert!(!run.status.success() && stderr(&run).contains("far.idx"), "{}", stderr(&run));
 }
 
 #[test]

@@ -155,6 +155,7 @@ impl RefCatalog {
                 let (a, b) = (table.numbers(first)?, table.numbers(second)?);
                 Some(a.iter().zip(&b).map(|(a, b)| a - b).collect::<Vec<f64>>())
             }
+            [one] => Some(table.numbers(one)?.to_vec()),
             _ => None,
         };
 

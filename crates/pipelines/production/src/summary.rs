@@ -24,9 +24,9 @@ pub struct FrameSummary {
     pub psf_fwhm_arcsec: Option<f64>,
     /// Full width at half maximum of the model itself.
     pub psf_half_maximum_pixels: Option<f64>,
-    /// Mean relative size residual of the reserved stars, (T_star - T_model) / T_star.
+    /// Mean relative size residual of the reserved stars, T_star / T_model - 1.
     pub psf_size_residual: Option<f64>,
-    /// Scatter over the reserved stars of (T_star - T_model) / T_star, root mean square.
+    /// Scatter over the reserved stars of T_star / T_model - 1, root mean square.
     #[serde(default)]
     pub psf_size_residual_rms: Option<f64>,
     /// Scatter over the reserved stars of either component of e_star - e_model, root mean square.

@@ -19,6 +19,9 @@ const FAR: f64 = 3.0;
 const KNOWN: f64 = 0.9;
 /// Part of the flank that a lopsided PSF may leave.
 const LOPSIDED: f32 = 0.1;
+/// A point's S/N falls to a quarter of its peak one FWHM away; what stays above this part of it on average
+/// is a galaxy's arm or a lopsided halo.
+const COMPACT: f32 = 0.4;
 
 pub(crate) fn look(
     footprints: &mut [Footprint],
@@ -49,6 +52,14 @@ pub(crate) fn look(
             footprint.peaks.sort_by(|a, b| b.snr.total_cmp(&a.snr));
         }
     }
+}
+
+/// Eight pixels one FWHM away.
+fn ring(fwhm: f64) -> [(i32, i32); 8] {
+    std::array::from_fn(|k| {
+        let (s, c) = (k as f64 * std::f64::consts::FRAC_PI_4).sin_cos();
+        ((fwhm * c).round() as i32, (fwhm * s).round() as i32)
+    })
 }
 
 /// Peaks about one bright peak; `left` is memory.
@@ -108,6 +119,14 @@ fn about(
             let r = dx.hypot(dy) / fwhm;
             let top = (-2..=2).all(|b| (-2..=2).all(|a| at(i + a, j + b) <= value));
             if !(top && (NEAR..=FAR).contains(&r)) {
+                continue;
+            }
+            let rim = ring(fwhm).map(|(a, b)| {
+                let inside = |k: i32| (0..side as i32).contains(&k);
+                let there = inside(i + a) && inside(j + b);
+                if there { at(i + a, j + b).max(0.0) } else { 0.0 }
+            });
+            if rim.iter().sum::<f32>() > COMPACT * rim.len() as f32 * value {
                 continue;
             }
             let shift = |a: f32, b: f32| {

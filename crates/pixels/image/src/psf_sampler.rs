@@ -6,8 +6,8 @@
 //! - error of the interpolation: 3/128 h^4 f'''' with h = 1/6 pixel, about 1e-4 of the peak for
 //!   FWHM >= 2.2 pixels
 //! - the polynomial's terms are first replaced by their principal components over the detector (Jolliffe
-//!   2002, Principal Component Analysis, ch. 2), as few as keep the PSF to 2e-5 of its norm: a PSF
-//!   varies in far fewer ways than a polynomial has terms
+//!   2002, Principal Component Analysis, ch. 2), as few as keep the PSF to 2e-4 of its norm, by
+//!   which fluxes change far less: a PSF varies in fewer ways than a polynomial has terms
 //! - output: stamps of unit sum over the model's whole extent, as `render` makes them, and their
 //!   derivatives by the source's position, per pixel
 
@@ -165,8 +165,8 @@ impl PsfSampler {
 /// With C = L L' the terms' second moments over the detector and G the samples' inner products, the
 /// eigenvectors v of L' G L give components M' L v and weights t' L'^-1 v.
 fn principal(model: &PsfModel) -> (Vec<Vec<f64>>, Vec<Vec<f32>>) {
-    /// Part of the PSF's square that may be left out, all over.
-    const LEFT_OUT: f64 = 4e-10;
+    /// Part of the PSF's square that may be left out.
+    const LEFT_OUT: f64 = 4e-8;
     const NODES: usize = 17;
     let n = term_count(model.degree).min(model.components.len());
     let as_it_is = || {
@@ -225,7 +225,6 @@ fn principal(model: &PsfModel) -> (Vec<Vec<f64>>, Vec<Vec<f32>>) {
         left -= values[order[keep]];
         keep += 1;
     }
-    if std::env::var_os("SPEED_DEBUG").is_some() { eprintln!("rank {keep} of {n}: {:?}", order.iter().map(|&k| (values[k]/all).sqrt()).collect::<Vec<_>>()); }
     let mut mixing = Vec::with_capacity(keep);
     let mut components = Vec::with_capacity(keep);
     for &k in &order[..keep] {

@@ -4,6 +4,7 @@
 //!   within 12 pixels that lies beyond it, and its error
 //! - 12 to 17 pixels is measured; beyond 17 the profile goes on as the Moffat profile that has the
 //!   two rings' light (Moffat 1969, A&A 3, 455), or else as the power of the radius that they give
+//! - each ring's part is a slope over the stars' fluxes, with a constant for what is left of the sky
 //! - rings that do not fall off, or are noisier than what they tell, give nothing: (0, 0)
 //! - differs from the LSST pipelines, whose fluxes mean the light within their calibration aperture
 
@@ -19,20 +20,23 @@ const POWER: (f64, f64) = (2.0, 8.0);
 const ERROR_MAX: f64 = 2e-3;
 const PART_MAX: f64 = 0.06;
 const STARS_MIN: usize = 8;
+/// What lies beyond the outermost ring is believed up to this part of what the ring holds: wings that
+/// fall off more slowly have no total that these rings could tell.
+const TAIL_MAX: f64 = 0.5;
 
 /// Part of the 12 pixel flux that lies beyond, and its error, from the stars in these rows.
 pub fn light_beyond(table: &SourceTable, stars: &[usize]) -> (f64, f64) {
     let ring = |inner: &[f64], outer: &[f64], inner_err: &[f64], outer_err: &[f64]| {
-        let rows: Vec<(f64, f64)> = stars
+        let rows: Vec<RingLight> = stars
             .iter()
-            .map(|&r| {
-                let reference = table.ap12_flux[r];
-                let noise = (outer_err[r].powi(2) - inner_err[r].powi(2)).max(0.0);
-                ((outer[r] - inner[r]) / reference, noise.sqrt() / reference)
+            .map(|&r| RingLight {
+                star: table.ap12_flux[r],
+                ring: outer[r] - inner[r],
+                err: (outer_err[r].powi(2) - inner_err[r].powi(2)).max(0.0).sqrt(),
             })
-            .filter(|(v, e)| v.is_finite() && *e > 0.0)
+            .filter(|r| r.star > 0.0 && r.ring.is_finite() && r.err > 0.0)
             .collect();
-        weighted(&rows)
+        part_in_ring(rows)
     };
     let t = table;
     let near = ring(&t.ap09_flux, &t.ap12_flux, &t.ap09_flux_err, &t.ap12_flux_err);
@@ -67,6 +71,10 @@ pub fn model_light_beyond(psf: &PsfModel, x: f64, y: f64) -> Option<f64> {
 /// A Moffat profile has two shape parameters, which the two rings determine; where no profile of that
 /// family has such rings (a halo about a narrow core), the power of the radius that they give.
 fn tail(near: f64, far: f64) -> f64 {
+    extrapolated(near, far).min(TAIL_MAX * far)
+}
+
+fn extrapolated(near: f64, far: f64) -> f64 {
     let ratio = near / far;
     // For each exponent the width that gives the rings' ratio, then the exponent that gives the
     // outer ring; a larger exponent takes a wider profile, which leaves more light outside.
@@ -120,28 +128,49 @@ fn power_tail(ratio: f64) -> f64 {
     c / (b - c)
 }
 
-/// Mean weighted by the errors and a common scatter, clipped at three sigma; with its error.
-fn weighted(rows: &[(f64, f64)]) -> Option<(f64, f64)> {
-    let mut rows = rows.to_vec();
-    let mut values: Vec<f64> = rows.iter().map(|r| r.0).collect();
-    let (mut mean, _) = mad_sigma(&mut values);
-    let mut error = f64::NAN;
+/// A star's light within 12 pixels, in a ring, and the error of the latter, adu.
+#[derive(Debug, Clone, Copy)]
+struct RingLight {
+    star: f64,
+    ring: f64,
+    err: f64,
+}
+
+/// Scatter of rings beyond their photons, as a part of the star: neighbours and the PSF's variation.
+const SCATTER: f64 = 2e-3;
+
+/// Part of a star's light in the ring, and its error: the slope of ring = part x star + constant, clipped
+/// at three sigma. The constant takes what a sky that is off by a little leaves in every ring alike.
+fn part_in_ring(mut rows: Vec<RingLight>) -> Option<(f64, f64)> {
+    let sigma = |r: &RingLight| r.err.hypot(SCATTER * r.star);
+    let mut parts: Vec<f64> = rows.iter().map(|r| r.ring / r.star).collect();
+    let (mut slope, _) = mad_sigma(&mut parts);
+    let (mut constant, mut error) = (0.0, f64::NAN);
     for _ in 0..5 {
-        let mut pulls: Vec<f64> = rows.iter().map(|(v, e)| (v - mean) / e).collect();
+        let pull = |r: &RingLight| (r.ring - slope * r.star - constant) / sigma(r);
+        let mut pulls: Vec<f64> = rows.iter().map(pull).collect();
         let (_, scale) = mad_sigma(&mut pulls);
         let limit = 3.0 * scale.max(1.0);
-        rows.retain(|(v, e)| ((v - mean) / e).abs() <= limit);
+        rows.retain(|r| pull(r).abs() <= limit);
         if rows.len() < STARS_MIN {
             return None;
         }
-        // Bright stars have more scatter than their photons: neighbours and the PSF's variation.
-        let floor = 2e-3f64;
-        let weight = |e: f64| 1.0 / (e * e + floor * floor);
-        let sum: f64 = rows.iter().map(|r| weight(r.1)).sum();
-        mean = rows.iter().map(|r| weight(r.1) * r.0).sum::<f64>() / sum;
-        error = sum.recip().sqrt();
+        let mut sums = [0.0f64; 5];
+        for r in &rows {
+            let w = sigma(r).powi(-2);
+            let terms = [w, w * r.star, w * r.star * r.star, w * r.ring, w * r.star * r.ring];
+            sums.iter_mut().zip(terms).for_each(|(s, t)| *s += t);
+        }
+        let [n, x, xx, y, xy] = sums;
+        let det = n * xx - x * x;
+        if !(det > 1e-9 * n * xx) {
+            return None;
+        }
+        slope = (n * xy - x * y) / det;
+        constant = (xx * y - x * xy) / det;
+        error = (n / det).sqrt() * scale.max(1.0);
     }
-    Some((mean, error))
+    Some((slope, error))
 }
 
 #[cfg(test)]
@@ -177,6 +206,22 @@ mod tests {
             assert!((total / truth - 1.0).abs() < 2e-4, "{fwhm}: {}", total / truth);
             assert!(err < 2e-3);
         }
+    }
+
+    #[test]
+    fn a_sky_that_is_off_does_not_count_as_light() {
+        let mut t = stars(30, 4.0);
+        let rows: Vec<usize> = (0..30).collect();
+        let (clean, _) = light_beyond(&t, &rows);
+        for k in 0..30 {
+            for (r, f) in
+                [(9.0, &mut t.ap09_flux), (12.0, &mut t.ap12_flux), (17.0, &mut t.ap17_flux)]
+            {
+                f[k] += 20.0 * std::f64::consts::PI * r * r;
+            }
+        }
+        let (part, _) = light_beyond(&t, &rows);
+        assert!((part - clean).abs() < 3e-4, "{part} for {clean}");
     }
 
     #[test]

@@ -44,6 +44,21 @@ pub struct Scratch {
     used: Vec<f32>,
 }
 
+impl Scratch {
+    /// Chi square of the last fit, and its pixels.
+    pub fn chi2(&self, stamp: &Stamp) -> (f64, f64) {
+        let (image, variance) = (stamp.image.data(), stamp.variance.data());
+        let mut out = (0.0, 0.0);
+        for (k, &used) in self.used.iter().enumerate() {
+            if used > 0.0 && variance[k] > 0.0 {
+                out.0 += f64::from(image[k] - self.model[k]).powi(2) / f64::from(variance[k]);
+                out.1 += 1.0;
+            }
+        }
+        out
+    }
+}
+
 /// The fit of all members from where they are; `false`, and nothing changed, when it fails.
 ///
 /// - `reach`: pixels within so many pixels of a member, along each axis, take part
@@ -65,7 +80,8 @@ pub fn fit(
     scratch.locals.resize_with(count.max(scratch.locals.len()), LocalPsf::default);
     scratch.drawn.resize_with(count.max(scratch.drawn.len()), Default::default);
     let Some(sky) = choose_pixels(stamp, &start, reach, scratch) else { return false };
-    let photons = if gain > 0.0 && gain.is_finite() && sky > 0.0 { 1.0 / (gain * sky) } else { 0.0 };
+    let photons =
+        if gain > 0.0 && gain.is_finite() && sky > 0.0 { 1.0 / (gain * sky) } else { 0.0 };
     let n = 3 * count;
     for iteration in 0..ITERATIONS_MAX {
         draw(stamp, sampler, &now, scratch);

@@ -5,6 +5,7 @@
 
 use crate::config::{MeasurementConfig, ModelFit};
 use crate::extra::Fits;
+use crate::group::fit_groups;
 use crate::models::ModelScratch;
 use crate::neighbours::fit_beside_neighbours;
 use crate::psf_fit::Scratch;
@@ -37,11 +38,15 @@ pub fn measure(exposure: &Exposure, parents: &[Parent], config: &MeasurementConf
     let scene = Scene { exposure, owners: &owners, reject: config.reject_bits() };
     let psf = exposure.psf.as_ref();
     let sampler = psf.map(|p| PsfSampler::new(p, fit_half(p.fwhm_pixels, config)));
+    let wide = psf
+        .filter(|_| parents.iter().any(|p| !p.children.is_empty()))
+        .map(|p| PsfSampler::new(p, wide_half(p.fwhm_pixels, config)));
     let shapes = psf.map(|p| PsfShapes::new(p, width, height, config.kron_extent_sigma));
     let tools = Tools {
         scene,
         config,
         sampler: sampler.as_ref(),
+        wide: wide.as_ref(),
         shapes: shapes.as_ref(),
         gain: exposure.gain,
     };
@@ -108,6 +113,13 @@ pub fn fit_half(fwhm_pixels: f64, config: &MeasurementConfig) -> usize {
     if half.is_finite() { half.clamp(3.0, 60.0) as usize } else { 10 }
 }
 
+/// Half-width of the PSF where sources are fitted together: each one's light over its neighbour's fit.
+fn wide_half(fwhm_pixels: f64, config: &MeasurementConfig) -> usize {
+    let more = (fwhm_pixels * 1.1).ceil();
+    fit_half(fwhm_pixels, config)
+        + if more.is_finite() { more.clamp(0.0, 40.0) as usize } else { 0 }
+}
+
 fn measure_parent(
     tools: &Tools<'_>,
     fits: Option<&Fits<'_>>,
@@ -121,16 +133,20 @@ fn measure_parent(
         footprint: &child.footprint,
         child: Some(child),
     });
-    std::iter::once(whole)
-        .chain(children)
-        .map(|target| {
-            let mut row = tools.measure(&target, scratch);
-            // Models are of one source: a blend as a whole has none.
-            let primary = target.child.is_some() || parent.children.is_empty();
-            if let (true, Some(fits), Some(known)) = (primary, fits, row.known()) {
-                fits.run(&tools.scene, &target, &known, &mut row.extra, models);
-            }
-            row
-        })
-        .collect()
+    let mut rows: Vec<Row> = std::iter::once(whole)
+        .chain(children.clone())
+        .map(|target| tools.measure(&target, scratch))
+        .collect();
+    if let [_, children @ ..] = rows.as_mut_slice() {
+        fit_groups(tools, index, parent, children, &mut scratch.joint);
+    }
+    let Some(fits) = fits else { return rows };
+    for (k, (target, row)) in std::iter::once(whole).chain(children).zip(&mut rows).enumerate() {
+        // Models are of one source: a blend as a whole has none.
+        let primary = k > 0 || parent.children.is_empty();
+        if let (true, Some(known)) = (primary, row.known()) {
+            fits.run(&tools.scene, &target, &known, &mut row.extra, models);
+        }
+    }
+    rows
 }

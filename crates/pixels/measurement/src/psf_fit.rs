@@ -19,6 +19,7 @@ pub struct Scratch {
     pub drawn: [Vec<f32>; 3],
     pub values: Vec<f32>,
     pub spread: crate::spread::Scratch,
+    pub joint: crate::joint::Scratch,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

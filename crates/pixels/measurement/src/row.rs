@@ -2,6 +2,7 @@
 
 use crate::config::MeasurementConfig;
 use crate::extra::{Extra, Known};
+use crate::joint::Member;
 use crate::kron::{self, Shape};
 use crate::psf_fit::{Scratch, fit_position, flux_at};
 use crate::psf_shape::{PsfShape, PsfShapes};
@@ -27,11 +28,14 @@ pub struct Tools<'a> {
     pub scene: Scene<'a>,
     pub config: &'a MeasurementConfig,
     pub sampler: Option<&'a PsfSampler>,
+    /// A wider one, for sources that are fitted together.
+    pub wide: Option<&'a PsfSampler>,
     pub shapes: Option<&'a PsfShapes>,
     pub gain: f64,
 }
 
 /// One source to measure.
+#[derive(Clone, Copy)]
 pub struct Target<'a> {
     pub parent: usize,
     pub footprint: &'a Footprint,
@@ -92,6 +96,32 @@ impl Row {
             off_image: true,
             extra: Extra::NONE,
         }
+    }
+
+    /// Where a fit together with its neighbours starts; `None` when it is no source to fit.
+    pub fn member(&self) -> Option<Member> {
+        let [flux, flux_err] = self.psf_flux;
+        let good = !self.off_image
+            && self.x.is_finite()
+            && self.y.is_finite()
+            && flux.is_finite()
+            && flux_err > 0.0
+            && self.bits_center & MaskPlane::Sat.bit() == 0;
+        let (x_err, y_err) = (self.x_err, self.y_err);
+        good.then_some(Member { x: self.x, y: self.y, flux, x_err, y_err, flux_err })
+    }
+
+    /// Whether the light is seen to be wider than the PSF.
+    pub fn is_wide(&self) -> bool {
+        let [spread, err] = self.spread;
+        spread > 0.1 && spread > 3.0 * err
+    }
+
+    /// Take over what the fit together with the neighbours found.
+    pub fn set_member(&mut self, m: &Member) {
+        (self.x, self.y, self.x_err, self.y_err) = (m.x, m.y, m.x_err, m.y_err);
+        self.psf_flux = [m.flux, m.flux_err];
+        self.centroid_flag = false;
     }
 
     /// What the model fits start from; `None` off the image.

@@ -54,6 +54,7 @@ bench: build ## peers side by side, printed as ratios, written to docs/bench.md
 
 realdata: build ## the table of the real data, written to docs/realdata.md
 	@scripts/install-test-deps "$(VENV)" "$(PYTHON)" $(TEST_PIP)
+	$(CARGO) build --release --locked -p elqui-fits --example forced_psfex
 	@$(ELQUI_PYTHON) bench/realdata.py --elqui target/release/elqui --out docs/realdata.md
 
 soak: build ## the hours-long kinds: fuzzing and kills

@@ -193,7 +193,7 @@ def main():
     parser.add_argument("--scene", type=Path, default=Path("bench/scenes/dense.yaml"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--galsim", type=Path, action="append", default=[])
-    parser.add_argument("--science", type=Path)
+    parser.add_argument("--science", type=Path, action="append", default=[])
     parser.add_argument("--fits", type=Path)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -253,7 +253,8 @@ def main():
         if args.fits:
             lines += ["", "## The expensive fits", "", "```", args.fits.read_text().strip(), "```"]
         if args.science:
-            lines += ["", "## The science of a frame", "", args.science.read_text().strip().replace("## ", "### ")]
+            parts = [path.read_text().strip().replace("## ", "### ") for path in args.science]
+            lines += ["", "## The science of a frame", "", "\n\n".join(parts)]
         lines += ["", f"## Accuracy beside the C chain: `{args.scene.name}`", "", "Computed by `bench/scene_metrics.py` from the files that each program wrote.", ""]
         lines += beside(scene_metrics.elqui(scene.truth, work / "out"), chain_metrics(scene.truth, found) if found else None)
         for folder in args.galsim:

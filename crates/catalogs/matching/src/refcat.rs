@@ -69,7 +69,7 @@ pub struct ColumnMap {
     pub pm_dec_mas_yr: String,
     pub parallax_mas: String,
     pub epoch_jyear: String,
-    /// Columns whose difference (first minus second) is the colour.
+    /// The colour: one column, or two whose difference (first minus second) it is.
     pub color: Vec<String>,
 }
 

@@ -29,15 +29,17 @@ impl Blend {
                 continue;
             }
             let row = (s.y - bbox.y0) as usize;
-            for x in x0..=x1 {
-                let i = (x - bbox.x0) as usize;
-                let v = image.at(x as usize, s.y as usize);
-                inside.set(i, row, true);
-                if v.is_finite() {
-                    pixels.set(i, row, v);
-                    let bad = mask.at(x as usize, s.y as usize) & MaskPlane::unusable() != 0;
-                    weight.set(i, row, if bad { 0.0 } else { 1.0 });
-                }
+            let here = x0 as usize..=x1 as usize;
+            let at = (x0 - bbox.x0) as usize..=(x1 - bbox.x0) as usize;
+            inside.row_mut(row)[at.clone()].fill(true);
+            let values = &image.row(s.y as usize)[here.clone()];
+            let bits = &mask.row(s.y as usize)[here];
+            for (to, &v) in pixels.row_mut(row)[at.clone()].iter_mut().zip(values) {
+                *to = if v.is_finite() { v } else { 0.0 };
+            }
+            let unusable = MaskPlane::unusable();
+            for (to, (&v, &m)) in weight.row_mut(row)[at].iter_mut().zip(values.iter().zip(bits)) {
+                *to = if v.is_finite() & (m & unusable == 0) { 1.0 } else { 0.0 };
             }
         }
         Some(Self { bbox, pixels, inside, weight })

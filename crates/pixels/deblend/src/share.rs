@@ -55,9 +55,12 @@ pub fn share(blend: &Blend, templates: &[Template], peaks: &[Peak]) -> Vec<Heavy
                     own.push((p, pixels[p] * (v / kept[p])));
                 }
             });
-            own.extend(extra.iter().map(|&p| (p, pixels[p])));
             if !extra.is_empty() {
-                own.sort_unstable_by_key(|&(p, _)| p);
+                // Two sorted lists: runs that the sort finds and merges.
+                let mut extra = extra.clone();
+                extra.sort_unstable();
+                own.extend(extra.iter().map(|&p| (p, pixels[p])));
+                own.sort_by_key(|&(p, _)| p);
             }
             heavy(blend, &own, *peak)
         })

@@ -115,21 +115,23 @@ fn symmetric_excess(
             smaller.push(value);
         }
     }
+    // Smoothed over 3 x 3 pixels, so that noise is not a template; beyond the window there is nothing,
+    // beyond the blend there are no pixels.
+    let width = t.width;
+    let mut along = Vec::with_capacity(own.len());
+    for row in smaller.chunks_exact(width.max(1)) {
+        for i in 0..width {
+            along.push(row[i.saturating_sub(1)..(i + 2).min(width)].iter().sum::<f32>());
+        }
+    }
+    let pixels = |v: i32, n: i32| ((v + 1).min(n - 1) - (v - 1).max(0) + 1) as f32;
     let mut values = Vec::with_capacity(own.len());
-    for j in y0..y1 {
-        // Smoothed over 3 x 3 pixels, so that noise is not a template; beyond the window there is
-        // nothing, beyond the blend there are no pixels.
-        let rows = (j - 1).max(0)..=(j + 1).min(h - 1);
-        for i in x0..x1 {
-            let columns = (i - 1).max(0)..=(i + 1).min(w - 1);
-            let n = rows.clone().count() * columns.clone().count();
-            let (from, to) = ((columns.start() - x0).max(0), (columns.end() + 1).min(x1) - x0);
-            let mut sum = 0.0;
-            for l in (*rows.start()).max(y0)..=(*rows.end()).min(y1 - 1) {
-                let at = (l - y0) * t.width as i32;
-                sum += smaller[(at + from) as usize..(at + to) as usize].iter().sum::<f32>();
-            }
-            values.push((sum / n as f32).max(0.0));
+    for j in 0..t.height {
+        let rows = j.saturating_sub(1)..(j + 2).min(t.height);
+        let high = pixels(y0 + j as i32, h);
+        for i in 0..width {
+            let sum: f32 = rows.clone().map(|l| along[l * width + i]).sum();
+            values.push((sum / (high * pixels(x0 + i as i32, w))).max(0.0));
         }
     }
     t.values = values;

@@ -88,6 +88,24 @@ impl Scene<'_> {
             let at = k * b.width..(k + 1) * b.width;
             let bits = &mut mask[at.clone()];
             // Plain loops without branches: these are the frame's most visited.
+            if planes.iter().fold(0, |a, b| a | b) & self.reject == 0 {
+                let to = bits.iter_mut().zip(&mut image[at.clone()]).zip(&mut variance[at.clone()]);
+                for (((bits, image), variance), ((&o, &v), &s)) in
+                    to.zip(owner.iter().zip(values).zip(variances))
+                {
+                    let valued = (v.abs() <= f32::MAX) & (s >= 0.0) & (s <= f32::MAX);
+                    let free = (o == 0) | (o == own);
+                    *bits = if valued { 0 } else { UNUSABLE | EMPTY }
+                        | if free { 0 } else { OTHER }
+                        | if o != 0 { DETECTED } else { 0 };
+                    *image = if valued & free { v } else { 0.0 };
+                    *variance = if valued { s } else { 0.0 };
+                }
+                if let Some(child) = child {
+                    share_of(child, own, (b.x0, row as i32), owner, bits, &mut image[at]);
+                }
+                continue;
+            }
             let pixels = bits.iter_mut().zip(owner).zip(values.iter().zip(variances));
             for ((bits, &o), (&v, &s)) in pixels {
                 let valued = (v.abs() <= f32::MAX) & (s >= 0.0) & (s <= f32::MAX);
@@ -111,12 +129,7 @@ impl Scene<'_> {
                 *variance = if bits & EMPTY == 0 { s } else { 0.0 };
             }
             let Some(child) = child else { continue };
-            let y = row as i32;
-            for (i, (&o, value)) in owner.iter().zip(&mut image[at.clone()]).enumerate() {
-                if o == own && mask[at.start + i] & EMPTY == 0 {
-                    *value = child.at(b.x0 + i as i32, y);
-                }
-            }
+            share_of(child, own, (b.x0, row as i32), owner, &mask[at.clone()], &mut image[at]);
         }
         Some(Stamp {
             x0: b.x0,
@@ -125,5 +138,23 @@ impl Scene<'_> {
             variance: Image::from_vec(b.width, b.height, variance),
             mask: Image::from_vec(b.width, b.height, mask),
         })
+    }
+}
+
+/// Put the child's share in place of its parent's light along a row from (x0, y) on.
+fn share_of(
+    child: &HeavyFootprint,
+    own: u32,
+    (x0, y): (i32, i32),
+    owner: &[u32],
+    bits: &[u32],
+    values: &mut [f32],
+) {
+    let b = child.bbox;
+    let row = if y >= b.y0 && y < b.y1() { child.pixels.row((y - b.y0) as usize) } else { &[] };
+    for (x, ((&o, value), &m)) in (x0 - b.x0..).zip(owner.iter().zip(values).zip(bits)) {
+        if o == own && m & EMPTY == 0 {
+            *value = usize::try_from(x).ok().and_then(|x| row.get(x).copied()).unwrap_or(0.0);
+        }
     }
 }

@@ -96,6 +96,29 @@ struct WindowSums {
     vy: f64,
 }
 
+/// exp(-d^2 / 2 s^2) of each (d, _), a pixel apart: by factors from the middle outwards.
+fn gaussians(columns: &mut [(f64, f64)], sigma: f64) {
+    let k = 0.5 / (sigma * sigma);
+    let step = (-2.0 * k).exp();
+    let middle = columns.partition_point(|(d, _)| *d < 0.0);
+    let (low, high) = columns.split_at_mut(middle);
+    // Outwards by one from distance d: the exponent falls by k (2 d + 1), and by 2 k more each time.
+    let run = |side: &mut dyn Iterator<Item = &mut (f64, f64)>| {
+        let (mut w, mut ratio) = (f64::NAN, f64::NAN);
+        for (n, cell) in side.enumerate() {
+            if n == 0 {
+                let d = cell.0.abs();
+                (w, ratio) = ((-k * d * d).exp(), (-k * (2.0 * d + 1.0)).exp());
+            }
+            cell.1 = w;
+            w *= ratio;
+            ratio *= step;
+        }
+    };
+    run(&mut low.iter_mut().rev());
+    run(&mut high.iter_mut());
+}
+
 fn window_sums<const ERRORS: bool>(
     p: &Planes<'_>,
     (x, y): (f64, f64),
@@ -107,7 +130,8 @@ fn window_sums<const ERRORS: bool>(
     let (j0, j1) = range(y, reach, p.image.height())?;
     let gauss = |d: f64| (-0.5 * d * d / (sigma * sigma)).exp();
     along_x.clear();
-    along_x.extend((i0..=i1).map(|i| i as f64 - x).map(|d| (d, gauss(d))));
+    along_x.extend((i0..=i1).map(|i| (i as f64 - x, 0.0)));
+    gaussians(along_x, sigma);
     let mut s = WindowSums::default();
     let mut used = 0.0;
     for j in j0..=j1 {

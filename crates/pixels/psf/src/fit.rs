@@ -84,7 +84,7 @@ pub fn fit_psf(
     if good.len() < MIN_STARS {
         return Err(PsfError::TooFewStars { found: good.len(), needed: MIN_STARS });
     }
-    let (reserved, used) = reserve(&good, config.reserved_fraction);
+    let (reserved, used) = reserve(&good, stars, config.reserved_fraction);
     let sigma = median(&mut used.iter().map(|&k| stars[k].sigma_pixels).collect::<Vec<f64>>());
     let fwhm = FWHM_PER_SIGMA * sigma / MOMENTS_OVER_WIDTH;
     let images = (image, variance, mask);
@@ -137,16 +137,18 @@ fn check(image: &Image<f32>, variance: &Image<f32>, mask: &Mask) -> Result<(), P
     Ok(())
 }
 
-/// Every n-th star is kept out, when there are enough.
-fn reserve(good: &[usize], fraction: f64) -> (Vec<usize>, Vec<usize>) {
+/// Every n-th star in order of brightness is kept out, when there are enough: never the brightest
+/// few, on which the model rests.
+fn reserve(good: &[usize], stars: &[StarCandidate], fraction: f64) -> (Vec<usize>, Vec<usize>) {
     if good.len() < 10 || !(fraction > 0.0) {
         return (Vec::new(), good.to_vec());
     }
     let every = ((1.0 / fraction).round() as usize).clamp(2, good.len() / 2);
-    let (mut reserved, mut used) = (Vec::new(), Vec::new());
-    for (rank, &k) in good.iter().enumerate() {
-        if rank % every == every - 1 { reserved.push(k) } else { used.push(k) }
-    }
+    let mut order = good.to_vec();
+    order.sort_by(|&a, &b| stars[b].flux.total_cmp(&stars[a].flux).then(a.cmp(&b)));
+    let mut reserved: Vec<usize> = order.iter().skip(every - 1).step_by(every).copied().collect();
+    reserved.sort_unstable();
+    let used = good.iter().filter(|k| reserved.binary_search(k).is_err()).copied().collect();
     (reserved, used)
 }
 
@@ -205,6 +207,7 @@ impl<'a> Fit<'a> {
             self.follow_fields();
         }
         self.enough()?;
+        if std::env::var_os("DUMPSTARS").is_some() { for q in &self.stamps { let (x,y)=q.position(); eprintln!("DUMP {round} {x} {y} {} {} {} {} {} {} {} {} {} {}", q.shape.half_width, q.shape.e1, q.shape.e2, q.shape_error[0], q.shape_error[1], q.shape_error[2], q.flux, q.sky, q.good as u8, q.misfit); } }
         let (s, candidates) = (self.s, self.candidates);
         let fields = &self.fields;
         self.stamps.par_iter_mut().for_each(|stamp| {

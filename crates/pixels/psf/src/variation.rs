@@ -1,18 +1,18 @@
 //! How width and shape vary over the detector: one polynomial each, from what each star says.
 //!
-//! The degree is the one that predicts left-out stars best; in it, each term (made orthogonal to the
-//! lower ones) is kept by how significant it is. Stars off the others are left out, and
+//! Terms enter one by one, the most significant first, until none is worth it: a few hundred stars, of
+//! which thirty bright ones decide, cannot pay for terms that say nothing. Stars off the others are left out, and
 //! the scatter that the errors do not explain is added to them, so that a few bright stars do not
 //! decide alone.
 //! - input: values with errors at positions; output: the polynomial and which stars it rests on
-//! - source: Allen 1974, Technometrics 16, 125 (PRESS); Breiman 1995, Technometrics 37, 373 (garrote)
+//! - source: Chen, Billings & Luo 1989, Int. J. Control 50, 1873 (forward orthogonal least squares);
+//!   Schwarz 1978, Ann. Stat. 6, 461 (price of a term)
 
 use elqui_base::{Polynomial2d, SIGMA_PER_MAD, median, term_count, terms};
 
-/// A term is dropped when its square is below this many times its variance.
-const TERM_LIMIT: f64 = 3.0;
-/// A higher degree has to predict better by this for each of its terms.
-const TERM_PRICE: f64 = 2.0;
+/// A term has to lower chi^2 by this: about ln(stars), Bayes' criterion, and as many again as there
+/// are terms to choose from.
+const TERM_PRICE: f64 = 7.0;
 /// Scatter beyond the errors is believed when it raises the log likelihood by this.
 const EVIDENCE: f64 = 4.0;
 /// Stars a term, at least.
@@ -75,7 +75,7 @@ pub(crate) fn vary(
             break;
         }
         let highest = if round == 0 { degree_max.min(2) } else { degree_max };
-        field = best_degree(samples, &kept, highest, scaling, extra).unwrap_or(field);
+        field = stepwise(samples, &kept, highest, scaling, extra).unwrap_or(field);
         extra = intrinsic(samples, &kept, &field);
     }
     Some(Variation { field, pulls })
@@ -120,94 +120,121 @@ fn intrinsic(samples: &Samples<'_>, kept: &[usize], field: &Polynomial2d) -> f64
     if likelihood(low) - likelihood(0.0) > EVIDENCE { low.sqrt() } else { 0.0 }
 }
 
-fn best_degree(
+/// The polynomial whose terms are worth it: they enter one by one, each time the one that explains most.
+fn stepwise(
     samples: &Samples<'_>,
     kept: &[usize],
     degree_max: usize,
-    scaling: ([f64; 2], [f64; 2]),
-    extra: f64,
-) -> Option<Polynomial2d> {
-    let mut best: Option<(f64, Polynomial2d)> = None;
-    for degree in 0..=degree_max {
-        if degree > 0 && kept.len() < STARS_PER_TERM * term_count(degree) {
-            break;
-        }
-        let Some((score, coefficients)) = fit(samples, kept, degree, scaling, extra) else {
-            continue;
-        };
-        let score = score + TERM_PRICE * term_count(degree) as f64;
-        if best.as_ref().is_none_or(|(s, _)| score < *s) {
-            let field = Polynomial2d { degree, coefficients, center: scaling.0, scale: scaling.1 };
-            best = Some((score, field));
-        }
-    }
-    best.map(|b| b.1)
-}
-
-/// Weighted squares of the residuals of stars left out one by one, and the coefficients.
-fn fit(
-    samples: &Samples<'_>,
-    kept: &[usize],
-    degree: usize,
     (center, scale): ([f64; 2], [f64; 2]),
     extra: f64,
-) -> Option<(f64, Vec<f64>)> {
-    let p = term_count(degree);
-    let mut rows = Vec::with_capacity(kept.len() * p);
-    let mut right = Vec::with_capacity(kept.len());
+) -> Option<Polynomial2d> {
+    let degree = (0..=degree_max)
+        .rev()
+        .find(|&d| d == 0 || kept.len() >= STARS_PER_TERM * term_count(d))?;
+    let shapes = candidates(degree);
+    let mut rest = Vec::with_capacity(kept.len());
+    let mut columns: Vec<Vec<f64>> = vec![Vec::with_capacity(kept.len()); shapes.len()];
     for &k in kept {
         let w = 1.0 / samples.errors[k].hypot(extra);
         let [x, y] = samples.points[k];
         let t = terms(degree, (x - center[0]) * scale[0], (y - center[1]) * scale[1]);
-        rows.extend(t.iter().map(|t| t * w));
-        right.push(samples.values[k] * w);
-    }
-    // Modified Gram-Schmidt, twice for its rounding: rows = basis * upper.
-    let n = kept.len();
-    let mut upper = vec![0.0; p * p];
-    for j in 0..p {
-        let length = column(&rows, p, j).map(|v| v * v).sum::<f64>().sqrt();
-        for _ in 0..2 {
-            for i in 0..j {
-                let dot: f64 = (0..n).map(|r| rows[r * p + i] * rows[r * p + j]).sum();
-                upper[i * p + j] += dot;
-                (0..n).for_each(|r| rows[r * p + j] -= dot * rows[r * p + i]);
-            }
+        for (column, shape) in columns.iter_mut().zip(&shapes) {
+            column.push(w * dot(shape, &t));
         }
-        let rest = column(&rows, p, j).map(|v| v * v).sum::<f64>().sqrt();
-        if !(rest > 1e-8 * length && rest.is_finite()) {
+        rest.push(w * samples.values[k]);
+    }
+    let lengths: Vec<f64> = columns.iter().map(|c| dot(c, c).sqrt()).collect();
+    // What each column is made of, in monomials: kept up while it is made orthogonal to those taken.
+    let mut made = shapes;
+    let mut open: Vec<usize> = (0..columns.len()).collect();
+    let mut coefficients = vec![0.0; term_count(degree)];
+    for taken in 0..columns.len() {
+        if taken > 0 && kept.len() < STARS_PER_TERM * (taken + 1) {
+            break;
+        }
+        // The constant is always there.
+        let next = if taken == 0 {
+            Some((0, f64::INFINITY))
+        } else {
+            open.iter()
+                .enumerate()
+                .filter(|(_, c)| dot(&columns[**c], &columns[**c]).sqrt() > 1e-3 * lengths[**c])
+                .map(|(at, c)| {
+                    (at, dot(&columns[*c], &rest).powi(2) / dot(&columns[*c], &columns[*c]))
+                })
+                .max_by(|a, b| a.1.total_cmp(&b.1))
+        };
+        let Some((at, gain)) = next else { break };
+        if !(gain > TERM_PRICE) {
+            break;
+        }
+        let chosen = open.remove(at);
+        let (unit, its) = (columns[chosen].clone(), made[chosen].clone());
+        let square = dot(&unit, &unit);
+        let z = dot(&unit, &rest) / square;
+        if !z.is_finite() {
             return None;
         }
-        upper[j * p + j] = rest;
-        (0..n).for_each(|r| rows[r * p + j] /= rest);
-    }
-    // In the orthogonal basis each coefficient has unit variance.
-    let mut z: Vec<f64> =
-        (0..p).map(|j| column(&rows, p, j).zip(&right).map(|(a, b)| a * b).sum()).collect();
-    let garrote: Vec<f64> = z
-        .iter()
-        .enumerate()
-        .map(|(j, z)| if j == 0 { 1.0 } else { (1.0 - TERM_LIMIT / (z * z)).max(0.0) })
-        .collect();
-    z.iter_mut().zip(&garrote).for_each(|(z, g)| *z *= g);
-    let mut score = 0.0;
-    for (r, y) in right.iter().enumerate() {
-        let row = &rows[r * p..(r + 1) * p];
-        let value: f64 = row.iter().zip(&z).map(|(a, z)| a * z).sum();
-        let leverage: f64 = row.iter().zip(&garrote).map(|(a, g)| a * a * g).sum();
-        score += ((y - value) / (1.0 - leverage).max(0.05)).powi(2);
-    }
-    for j in (0..p).rev() {
-        for i in j + 1..p {
-            z[j] -= upper[j * p + i] * z[i];
+        subtract(&mut rest, z, &unit);
+        coefficients.iter_mut().zip(&its).for_each(|(c, m)| *c += z * m);
+        for &c in &open {
+            let part = dot(&columns[c], &unit) / square;
+            subtract(&mut columns[c], part, &unit);
+            subtract(&mut made[c], part, &its);
         }
-        z[j] /= upper[j * p + j];
     }
-    Some((score, z))
+    Some(Polynomial2d { degree, coefficients, center, scale })
 }
 
-fn column(rows: &[f64], p: usize, j: usize) -> impl Iterator<Item = f64> + '_ {
-    rows.iter().skip(j).step_by(p).copied()
+/// The terms that may enter, in monomials: those of Zernike's polynomials, `r^a cos(m phi)` and
+/// `r^a sin(m phi)`, because what an optical system does to a width or a shape is mostly one of them.
+fn candidates(degree: usize) -> Vec<Vec<f64>> {
+    let index = monomials(degree);
+    let mut out = Vec::new();
+    for d in 0..=degree {
+        for m in (d % 2..=d).step_by(2) {
+            // r^(d - m) (u + i v)^m, as real and imaginary part.
+            let (mut real, mut imaginary) = (vec![0.0; index.len()], vec![0.0; index.len()]);
+            let q = (d - m) / 2;
+            for a in 0..=q {
+                for b in 0..=m {
+                    let powers = [2 * (q - a) + m - b, 2 * a + b];
+                    let at = index.iter().position(|p| *p == powers).expect("a term");
+                    let value = binomial(q, a) * binomial(m, b);
+                    match b % 4 {
+                        0 => real[at] += value,
+                        1 => imaginary[at] += value,
+                        2 => real[at] -= value,
+                        _ => imaginary[at] -= value,
+                    }
+                }
+            }
+            out.push(real);
+            if m > 0 {
+                out.push(imaginary);
+            }
+        }
+    }
+    out
+}
+
+/// Powers of u and v of the terms, in their order, read off [`terms`] itself.
+fn monomials(degree: usize) -> Vec<[usize; 2]> {
+    let power = |v: f64| v.log2().round() as usize;
+    let (along_u, along_v) = (terms(degree, 2.0, 1.0), terms(degree, 1.0, 2.0));
+    along_u.iter().zip(&along_v).map(|(u, v)| [power(*u), power(*v)]).collect()
+}
+
+fn binomial(n: usize, k: usize) -> f64 {
+    (0..k).fold(1.0, |b, i| b * (n - i) as f64 / (i + 1) as f64)
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn subtract(from: &mut [f64], times: f64, what: &[f64]) {
+    from.iter_mut().zip(what).for_each(|(f, w)| *f -= times * w);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::clock;
 use crate::external;
 use crate::options::Options;
 use crate::scene_truth::{Frame, SceneLight, truth};
+use elqui_astrometry::propagate;
 use elqui_base::mjd_utc_to_tai;
 use elqui_image::VisitInfo;
 use elqui_isr::CorrectedInput;
@@ -149,9 +150,8 @@ fn reference(frame: &Frame, exact: bool) -> Result<(Vec<RefStar>, HashMap<i64, f
     let ids = frame.reference.numbers("id").map_err(|e| e.to_string())?;
     let known: HashMap<i64, (f64, f64)> =
         frame.ids.iter().copied().zip(frame.positions_deg.iter().copied()).collect();
-    let epoch = mjd_utc_to_tai(frame.scene.mjd_utc)
-        .plus_seconds(0.5 * frame.scene.exposure_s)
-        .julian_epoch();
+    let date = mjd_utc_to_tai(frame.scene.mjd_utc).plus_seconds(0.5 * frame.scene.exposure_s);
+    let epoch = date.julian_epoch();
     let (mut stars, mut errors) = (Vec::new(), HashMap::new());
     for (star, &row) in catalog.stars.iter().zip(&catalog.rows) {
         let id = ids[row] as i64;
@@ -159,7 +159,7 @@ fn reference(frame: &Frame, exact: bool) -> Result<(Vec<RefStar>, HashMap<i64, f
             // The proper motion's error over the years since the catalogue's epoch counts too.
             let years = epoch - star.epoch_jyear;
             errors.insert(id, star.ra_err_mas * (1.0 + years * years).sqrt());
-            stars.push(*star);
+            stars.extend(propagate(&[*star], date));
         } else if let Some(&(ra, dec)) = known.get(&id) {
             errors.insert(id, 0.0);
             let (pm_ra_cosdec_mas_yr, pm_dec_mas_yr) = (0.0, 0.0);

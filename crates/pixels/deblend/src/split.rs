@@ -8,6 +8,9 @@ use crate::twins::{self, Excess, PsfMoments, Spot, Window};
 use elqui_image::{Footprint, HeavyFootprint, Image, Mask, MaskPlane, Peak, PsfModel, PsfSampler};
 use rayon::prelude::*;
 
+/// Points that a fit brings closer than this are one, PSF FWHM.
+const SEPARATION_MIN: f64 = 0.5;
+
 /// The children of one parent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Deblended {
@@ -107,6 +110,10 @@ impl<'a> Tools<'a> {
         }
         if !simplified && self.find_twins(&blend, &residual, &mut points, &mut peaks, memory) {
             residual = fit_points(&blend, &mut points, &self.fit, config, effort, &mut memory.fit);
+            if self.merge_twins(n_peaks, &mut points, &mut peaks) {
+                let fit = &mut memory.fit;
+                residual = fit_points(&blend, &mut points, &self.fit, config, effort, fit);
+            }
         }
         let n_peaks = peaks.len();
         if n_peaks == 1 {
@@ -173,6 +180,28 @@ impl<'a> Tools<'a> {
         let place = (at.0 - f64::from(window.x0), at.1 - f64::from(window.y0));
         let fwhm = self.template.fwhm_pixels();
         whole.then(|| twins::elongation(window, place, f64::from(peak.snr), fwhm, psf)).flatten()
+    }
+
+    /// Take back second stars (those from index `first` on) that the fit brought so near to another point
+    /// that the two are one; whether there was one.
+    fn merge_twins(&self, first: usize, points: &mut Vec<Point>, peaks: &mut Vec<Peak>) -> bool {
+        let least = SEPARATION_MIN * self.fit.fwhm_pixels();
+        let before = points.len();
+        for k in (first..before).rev() {
+            let p = points[k];
+            let same =
+                |(j, o): (usize, &Point)| j != k && o.valid && (p.x - o.x).hypot(p.y - o.y) < least;
+            if let Some(j) = points.iter().enumerate().position(same) {
+                // The brighter place is the better start for what is now one.
+                if points[k].flux > points[j].flux {
+                    (points[j], peaks[j]) = (points[k], peaks[k]);
+                }
+                peaks[j].snr = peaks[j].snr.max(peaks[k].snr);
+                points.remove(k);
+                peaks.remove(k);
+            }
+        }
+        points.len() < before
     }
 
     /// Replace points that are two stars by two; whether there was one.

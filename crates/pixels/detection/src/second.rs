@@ -21,7 +21,7 @@ const KNOWN: f64 = 0.9;
 const LOPSIDED: f32 = 0.1;
 /// A point's S/N falls to a quarter of its peak one FWHM away; what stays above this part of it on average
 /// is a galaxy's arm or a lopsided halo.
-const COMPACT: f32 = 0.4;
+const COMPACT: f32 = 0.45;
 
 pub(crate) fn look(
     footprints: &mut [Footprint],

@@ -13,6 +13,7 @@ mod heavy;
 mod image;
 mod mask;
 mod moments;
+mod psf_components;
 mod psf_model;
 mod psf_sampler;
 

@@ -90,10 +90,7 @@ fn fit_group(
         }
         let Some(stamp) = light(tools, (index, parent), group, &members, reach) else { return };
         let how = (reach, shift_max, tools.gain);
-        let dbg = std::env::var_os("SPEED_DEBUG").is_some() && members.iter().any(|m| [(3604., 3563.), (2792., 322.), (1270., 1322.)].iter().any(|p| (m.x - p.0).hypot(m.y - p.1) < 6.0));
- if dbg { eprintln!("try {:?} wide {:?}", members, group.iter().map(|&k| rows[k].is_wide()).collect::<Vec<_>>()); }
-        let okk = joint::fit(&stamp, sampler, &mut members, how, scratch); if dbg { eprintln!("ok {okk} {:?} chi {:?}", members, scratch.chi2(&stamp)); }
- if !okk {
+        if !joint::fit(&stamp, sampler, &mut members, how, scratch) {
             continue;
         }
         let snr = members.iter().map(|m| m.flux / m.flux_err).fold(0.0, f64::max);

@@ -16,8 +16,8 @@ use rayon::prelude::*;
 /// Stars whose contributions are summed by one task.
 const STARS_A_TASK: usize = 16;
 /// What is below this many times its variance is noise: rings, and squares of samples.
-const RING_LIMIT: f64 = 2.0;
-const SQUARE_LIMIT: f64 = 1.5;
+const RING_LIMIT: f64 = 6.0;
+const SQUARE_LIMIT: f64 = 2.0;
 /// Half-side of a square, pixels.
 const SQUARE_HALF: f64 = 2.0;
 

@@ -1,7 +1,7 @@
 //! The PSF from stars, in rounds.
 //!
 //! Each round fits every star (place, flux, and its own width and shape), follows width and shape over
-//! the detector by polynomials that leave odd stars out, takes the neighbours' light off, and gives
+//! the detector by polynomials that leave odd stars out (never more than half), takes the neighbours' light off, and gives
 //! what the stars show beyond the analytic profile to a grid of samples. Some stars are kept out and
 //! tell at the end how good the model is.
 //! - input: sky-subtracted image (adu), variance (adu^2), mask, candidates
@@ -19,7 +19,7 @@ use crate::stamp::{
     Noise, Stamp, coarse_step_for, grid_for, half_width_for, step_for, variance_per_adu,
     wing_half_width_for,
 };
-use crate::star::StarCandidate;
+use crate::star::{StarCandidate, reserve};
 use crate::star_fit::{Common, Residuals, fit_place, fit_shape, next_exponent, residuals};
 use crate::validate::{PsfValidation, validate};
 use crate::variation::{Samples, vary};
@@ -93,10 +93,17 @@ pub fn fit_psf(
         which.par_iter().map(|&k| Stamp::cut(images, &stars[k], k, fwhm, per_adu)).collect()
     };
     let scaling = Polynomial2d::scaling(image.width() as f64, image.height() as f64);
-    let mut fit = Fit::new(cut(&used), stars, config, fwhm, per_adu, scaling);
-    for round in 0..config.iterations.max(1) {
-        fit.round(round)?;
-    }
+    let run = |config| -> Result<Fit<'_>, PsfError> {
+        let mut fit = Fit::new(cut(&used), stars, config, fwhm, per_adu, scaling);
+        for round in 0..config.iterations.max(1) {
+            fit.round(round)?;
+        }
+        Ok(fit)
+    };
+    // Where the samples lose the stars, the analytic profile without them may still do.
+    let plain = PsfConfig { kind: PsfKind::Analytic, ..config.clone() };
+    let fit = run(config);
+    let mut fit = if fit.is_err() && config.kind == PsfKind::Hybrid { run(&plain)? } else { fit? };
     let half = match config.kind {
         PsfKind::Pixels => half_width_for(fwhm),
         PsfKind::Analytic | PsfKind::Hybrid => wing_half_width_for(fwhm),
@@ -137,21 +144,6 @@ fn check(image: &Image<f32>, variance: &Image<f32>, mask: &Mask) -> Result<(), P
     Ok(())
 }
 
-/// Every n-th star in order of brightness is kept out, when there are enough: never the brightest
-/// few, on which the model rests.
-fn reserve(good: &[usize], stars: &[StarCandidate], fraction: f64) -> (Vec<usize>, Vec<usize>) {
-    if good.len() < 10 || !(fraction > 0.0) {
-        return (Vec::new(), good.to_vec());
-    }
-    let every = ((1.0 / fraction).round() as usize).clamp(2, good.len() / 2);
-    let mut order = good.to_vec();
-    order.sort_by(|&a, &b| stars[b].flux.total_cmp(&stars[a].flux).then(a.cmp(&b)));
-    let mut reserved: Vec<usize> = order.iter().skip(every - 1).step_by(every).copied().collect();
-    reserved.sort_unstable();
-    let used = good.iter().filter(|k| reserved.binary_search(k).is_err()).copied().collect();
-    (reserved, used)
-}
-
 /// The state of the rounds.
 struct Fit<'a> {
     stamps: Vec<Stamp>,
@@ -185,7 +177,7 @@ impl<'a> Fit<'a> {
         let degree = match config.kind {
             PsfKind::Analytic => 0,
             PsfKind::Pixels => degree_for(stamps.len(), config.degree_max),
-            PsfKind::Hybrid => degree_for(stamps.len(), config.degree_max.min(2)),
+            PsfKind::Hybrid => degree_for(stamps.len() / 3, config.degree_max.min(2)),
         };
         let side = grid_for(half_width_for(fwhm), step);
         Self {
@@ -207,7 +199,6 @@ impl<'a> Fit<'a> {
             self.follow_fields();
         }
         self.enough()?;
-        if std::env::var_os("DUMPSTARS").is_some() { for q in &self.stamps { let (x,y)=q.position(); eprintln!("DUMP {round} {x} {y} {} {} {} {} {} {} {} {} {} {}", q.shape.half_width, q.shape.e1, q.shape.e2, q.shape_error[0], q.shape_error[1], q.shape_error[2], q.flux, q.sky, q.good as u8, q.misfit); } }
         let (s, candidates) = (self.s, self.candidates);
         let fields = &self.fields;
         self.stamps.par_iter_mut().for_each(|stamp| {
@@ -296,8 +287,14 @@ impl<'a> Fit<'a> {
                 self.stamps.iter_mut().for_each(|s| s.good = false);
                 return;
             };
-            for (k, stamp) in self.stamps.iter_mut().enumerate() {
-                stamp.good &= [&h, &e1, &e2].iter().all(|v| v.pulls[k] < clip);
+            let worst: Vec<f64> = (0..self.stamps.len())
+                .map(|k| h.pulls[k].max(e1.pulls[k]).max(e2.pulls[k]))
+                .collect();
+            // Never more than half of the stars that have a shape at all.
+            let mut known: Vec<f64> = worst.iter().copied().filter(|p| p.is_finite()).collect();
+            let limit = clip.max(percentile(&mut known, 0.5));
+            for (stamp, pull) in self.stamps.iter_mut().zip(&worst) {
+                stamp.good &= *pull <= limit && pull.is_finite();
             }
             self.fields = Fields { half_width: h.field, e1: e1.field, e2: e2.field };
         }

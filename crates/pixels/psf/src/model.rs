@@ -15,7 +15,7 @@ use rayon::prelude::*;
 const NODES: usize = 7;
 const DEGREE_LIMIT: usize = 5;
 /// Error of the samples' polynomials, root mean square over nodes, as a part of the peak.
-const TOLERANCE: f64 = 6e-5;
+const TOLERANCE: f64 = 3e-4;
 
 /// Width and shape over the detector.
 pub(crate) struct Fields {

@@ -29,3 +29,22 @@ pub struct Neighbour {
     pub y: f32,
     pub relative_flux: f32,
 }
+
+/// Every n-th star in order of brightness is kept out, when there are enough: never the brightest
+/// few, on which the model rests.
+pub(crate) fn reserve(
+    good: &[usize],
+    stars: &[StarCandidate],
+    fraction: f64,
+) -> (Vec<usize>, Vec<usize>) {
+    if good.len() < 10 || !(fraction > 0.0) {
+        return (Vec::new(), good.to_vec());
+    }
+    let every = ((1.0 / fraction).round() as usize).clamp(2, good.len() / 2);
+    let mut order = good.to_vec();
+    order.sort_by(|&a, &b| stars[b].flux.total_cmp(&stars[a].flux).then(a.cmp(&b)));
+    let mut reserved: Vec<usize> = order.iter().skip(every - 1).step_by(every).copied().collect();
+    reserved.sort_unstable();
+    let used = good.iter().filter(|k| reserved.binary_search(k).is_err()).copied().collect();
+    (reserved, used)
+}

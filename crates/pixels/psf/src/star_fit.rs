@@ -117,12 +117,27 @@ fn take(stamp: &mut Stamp, step: &[f64]) -> bool {
     stamp.dx.hypot(stamp.dy) < 1.5 + h
 }
 
+/// What the steps change: a fit that fails puts it back, so that the next round starts afresh.
+fn state(stamp: &Stamp) -> ([f64; 4], Shape) {
+    ([stamp.flux, stamp.sky, stamp.dx, stamp.dy], stamp.shape)
+}
+
+fn restore(stamp: &mut Stamp, (values, shape): ([f64; 4], Shape)) {
+    [stamp.flux, stamp.sky, stamp.dx, stamp.dy] = values;
+    stamp.shape = shape;
+}
+
 /// Flux, place and sky with the shape as it is; false when that fails.
 pub(crate) fn fit_place(stamp: &mut Stamp, common: &Common<'_>, steps: usize) -> bool {
-    (0..steps).all(|_| {
+    let before = state(stamp);
+    let fits = (0..steps).all(|_| {
         let step = equations(stamp, common, PLACE).step(PLACE);
         step.is_some_and(|step| take(stamp, &step))
-    })
+    });
+    if !fits {
+        restore(stamp, before);
+    }
+    fits
 }
 
 /// The star's own shape too, with its errors, and its vote on the exponent; `None` when that fails.
@@ -131,11 +146,13 @@ pub(crate) fn fit_shape(
     common: &Common<'_>,
     steps: usize,
 ) -> Option<ExponentVote> {
+    let before = state(stamp);
     for _ in 0..steps {
-        let step = equations(stamp, common, SHAPE).step(SHAPE)?;
-        if !take(stamp, &step) {
+        let step = equations(stamp, common, SHAPE).step(SHAPE);
+        let Some(step) = step.filter(|step| take(stamp, step)) else {
+            restore(stamp, before);
             return None;
-        }
+        };
         let small = step[4].abs() < 1e-4 * stamp.shape.half_width
             && step[5].hypot(step[6]) < 1e-4
             && step[2].hypot(step[3]) < 1e-3;

@@ -1,8 +1,8 @@
 //! How width and shape vary over the detector: one polynomial each, from what each star says.
 //!
 //! Terms enter one by one, the most significant first, until none is worth it: a few hundred stars, of
-//! which thirty bright ones decide, cannot pay for terms that say nothing. Stars off the others are left out, and
-//! the scatter that the errors do not explain is added to them, so that a few bright stars do not
+//! which thirty bright ones decide, cannot pay for terms that say nothing. Stars off the others are
+//! left out, and the scatter that the errors do not explain is added to them, so that a few bright stars do not
 //! decide alone.
 //! - input: values with errors at positions; output: the polynomial and which stars it rests on
 //! - source: Chen, Billings & Luo 1989, Int. J. Control 50, 1873 (forward orthogonal least squares);
@@ -10,9 +10,9 @@
 
 use elqui_base::{Polynomial2d, SIGMA_PER_MAD, median, term_count, terms};
 
-/// A term has to lower chi^2 by this: about ln(stars), Bayes' criterion, and as many again as there
-/// are terms to choose from.
-const TERM_PRICE: f64 = 7.0;
+/// A term has to lower chi^2 by this: about ln(stars), Bayes' criterion, and twice the
+/// logarithm of how many terms there are to choose from.
+const TERM_PRICE: f64 = 10.0;
 /// Scatter beyond the errors is believed when it raises the log likelihood by this.
 const EVIDENCE: f64 = 4.0;
 /// Stars a term, at least.
@@ -128,9 +128,8 @@ fn stepwise(
     (center, scale): ([f64; 2], [f64; 2]),
     extra: f64,
 ) -> Option<Polynomial2d> {
-    let degree = (0..=degree_max)
-        .rev()
-        .find(|&d| d == 0 || kept.len() >= STARS_PER_TERM * term_count(d))?;
+    let degree =
+        (0..=degree_max).rev().find(|&d| d == 0 || kept.len() >= STARS_PER_TERM * term_count(d))?;
     let shapes = candidates(degree);
     let mut rest = Vec::with_capacity(kept.len());
     let mut columns: Vec<Vec<f64>> = vec![Vec::with_capacity(kept.len()); shapes.len()];

@@ -145,3 +145,56 @@ fn eigenvectors(a: &mut [f64], n: usize) -> Vec<f64> {
     }
     vectors
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Gaussian whose width and place vary over the detector, as a polynomial of third degree.
+    fn varying() -> PsfModel {
+        let mut model = PsfModel::from_profile(41, 0.5, 4.0, |x, y| (-(x * x + y * y) / 5.8).exp());
+        let at = |k: usize, sign: f64| {
+            let (x, y) = ((k % 41) as f64 * 0.5 - 10.0, (k / 41) as f64 * 0.5 - 10.0);
+            let r2 = x * x + y * y;
+            // Wider, stretched along x, stretched along the diagonal.
+            let shape = [1e-2 * (r2 - 5.8), 4e-3 * (x * x - y * y), 4e-3 * x * y];
+            (shape[0] + sign * shape[1] + sign * shape[2]) * (-r2 / 5.8).exp() / 18.2
+        };
+        model.degree = 3;
+        model.center = [500.0; 2];
+        model.scale = [1.0 / 500.0; 2];
+        for c in 1..term_count(3) {
+            let sign = if c % 2 == 0 { 1.0 } else { -1.0 };
+            let size = 1.0 / c as f64;
+            model.components.push((0..41 * 41).map(|k| (size * at(k, sign)) as f32).collect());
+        }
+        model
+    }
+
+    #[test]
+    fn the_components_make_the_model_again_with_fewer() {
+        let model = varying();
+        let (mixing, components) = principal(&model);
+        assert!(components.len() < model.components.len(), "{}", components.len());
+        for (x, y) in [(0.0, 0.0), (999.0, 10.0), (500.0, 500.0), (321.0, 876.0)] {
+            let t = terms(3, (x - 500.0) / 500.0, (y - 500.0) / 500.0);
+            let truth = model.samples_at(x, y);
+            let mut made = vec![0.0f64; truth.len()];
+            for (m, component) in mixing.iter().zip(&components) {
+                let weight: f64 = m.iter().zip(&t).map(|(a, b)| a * b).sum();
+                made.iter_mut().zip(component).for_each(|(o, c)| *o += weight * f64::from(*c));
+            }
+            let peak = truth.iter().fold(0.0f32, |a, b| a.max(*b));
+            let worst =
+                made.iter().zip(&truth).map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max);
+            assert!(worst < 5e-4 * f64::from(peak), "({x}, {y}): {worst} of {peak}");
+        }
+    }
+
+    #[test]
+    fn few_terms_stay_as_they_are() {
+        let model = PsfModel::from_profile(21, 1.0, 3.0, |x, y| (-(x * x + y * y) / 3.0).exp());
+        let (mixing, components) = principal(&model);
+        assert_eq!((mixing, components), (vec![vec![1.0]], model.components));
+    }
+}

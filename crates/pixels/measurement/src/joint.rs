@@ -284,3 +284,72 @@ fn normal(
     }
     (a, b, v)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elqui_image::{Image, PsfModel};
+
+    const SIGMA: f64 = 1.7;
+
+    fn pair(apart: f64) -> (Stamp, PsfSampler, [Member; 2]) {
+        let profile = |x: f64, y: f64| (-0.5 * (x * x + y * y) / (SIGMA * SIGMA)).exp();
+        let psf = PsfModel::from_profile(81, 0.5, 2.3548 * SIGMA, profile);
+        let stars = [(20.2, 19.7, 5000.0), (20.2 + apart, 20.4, 2000.0)];
+        let norm = std::f64::consts::TAU * SIGMA * SIGMA;
+        let light = |i: usize, j: usize| -> f64 {
+            stars.iter().map(|s| s.2 / norm * profile(i as f64 - s.0, j as f64 - s.1)).sum()
+        };
+        let stamp = Stamp {
+            x0: 0,
+            y0: 0,
+            image: Image::from_fn(41, 41, |i, j| light(i, j) as f32),
+            variance: Image::filled(41, 41, 25.0),
+            mask: Image::filled(41, 41, 0),
+        };
+        // They start from places and fluxes that are off.
+        let start = |s: &(f64, f64, f64)| Member {
+            x: s.0 + 0.3,
+            y: s.1 - 0.2,
+            flux: 0.7 * s.2,
+            ..Member::default()
+        };
+        (stamp, PsfSampler::new(&psf, 8), [start(&stars[0]), start(&stars[1])])
+    }
+
+    #[test]
+    fn two_stars_are_told_apart_and_know_what_it_costs() {
+        let mut near_err = 0.0;
+        for apart in [4.4, 12.0] {
+            let (stamp, sampler, mut members) = pair(apart);
+            let settings = (8, 2.0, f64::NAN);
+            assert!(fit(&stamp, &sampler, &mut members, settings, &mut Scratch::default()));
+            for (m, truth) in members.iter().zip([5000.0, 2000.0]) {
+                assert!((m.flux / truth - 1.0).abs() < 2e-3, "{apart}: {m:?}");
+                assert!((m.y - if truth > 3000.0 { 19.7 } else { 20.4 }).abs() < 0.01, "{m:?}");
+                assert!(m.flux_err > 0.0 && m.x_err > 0.0);
+            }
+            // Far apart the error is that of one star: 5 adu over the root of the sum of squares.
+            let alone = 5.0 * (4.0 * std::f64::consts::PI).sqrt() * SIGMA;
+            if apart < 5.0 {
+                near_err = members[1].flux_err;
+            } else {
+                assert!((members[1].flux_err / alone - 1.0).abs() < 0.03, "{:?}", members[1]);
+                assert!(near_err > 1.05 * members[1].flux_err, "{near_err}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_fitted_is_left_alone() {
+        let (mut stamp, sampler, members) = pair(4.4);
+        let settings = (8, 2.0, f64::NAN);
+        assert!(!fit(&stamp, &sampler, &mut [], settings, &mut Scratch::default()));
+        let mut many = vec![members[0]; MEMBERS_MAX + 1];
+        assert!(!fit(&stamp, &sampler, &mut many, settings, &mut Scratch::default()));
+        stamp.mask = Image::filled(41, 41, UNUSABLE | EMPTY);
+        let mut blind = members;
+        assert!(!fit(&stamp, &sampler, &mut blind, settings, &mut Scratch::default()));
+        assert_eq!(blind, members);
+    }
+}

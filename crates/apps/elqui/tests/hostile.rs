@@ -104,8 +104,16 @@ fn no_overlap_with_the_reference_is_an_error() {
 #[test]
 fn a_pointing_that_is_wrong_is_said_and_mended() {
     let dir = tempfile::tempdir().unwrap();
-    // The frame's own stars, 20 degrees from where its header says that they are.
-    let refcat = put(dir.path(), "far.csv", refcat_csv(&field(1), 20.0).as_bytes());
+    // The frame's own stars, 20 degrees east of where its header says that they are.
+    let moved = |line: &str| match line.split_once(',') {
+        Some((ra, rest)) => {
+            let ra = ra.parse::<f64>().map_or(ra.to_string(), |ra| format!("{:.9}", ra + 20.0));
+            format!("{ra},{rest}\n")
+        }
+        None => String::new(),
+    };
+    let csv: String = refcat_csv(&field(1), 0.0).lines().map(moved).collect();
+    let refcat = put(dir.path(), "far.csv", csv.as_bytes());
     let frame = put(dir.path(), "good.fits", &good_frame());
     let out = dir.path().join("out");
     let index = dir.path().join("far.idx");

@@ -18,7 +18,7 @@ const FAR: f64 = 3.0;
 /// Places this near to a known peak are that peak, FWHM.
 const KNOWN: f64 = 0.9;
 /// Part of the flank that a lopsided PSF may leave.
-const LOPSIDED: f32 = 0.1;
+const LOPSIDED: f32 = 0.24;
 /// A point's S/N falls to a quarter of its peak one FWHM away; what stays above this part of it on average
 /// is a galaxy's arm or a lopsided halo.
 const COMPACT: f32 = 0.45;

@@ -14,7 +14,6 @@ use elqui_schema::SourceTable;
 
 /// What the solution gave.
 #[derive(Debug, Clone, Default)]
-#[allow(dead_code, reason = "the summary is to show them all")]
 pub struct Sky {
     /// Source row and index of its reference star.
     pub matches: Vec<(usize, usize)>,

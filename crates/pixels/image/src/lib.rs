@@ -16,6 +16,7 @@ mod moments;
 mod psf_components;
 mod psf_model;
 mod psf_sampler;
+pub mod wide;
 
 pub use aperture::{ApertureSum, aperture_sum, aperture_sums, circle_overlap};
 pub use bbox::Bbox;

@@ -3,6 +3,8 @@
 //! For a PSF of FWHM 2.5 pixels and more it is good to a few thousandths of the peak: enough to decide by,
 //! not to measure with.
 
+use elqui_image::vectors::{LANES, Simd, V8, WithSimd, run};
+
 const TAPS: usize = 8;
 
 /// A square stamp of half-width `half` about its centre.
@@ -64,45 +66,91 @@ impl Stamp {
         let columns = range(fx, side);
         // Zeros to both sides of a row, so that all taps exist.
         out.padded.clear();
-        out.padded.resize(own + 2 * TAPS, 0.0);
-        for j in 0..own {
-            out.padded[TAPS..TAPS + own].copy_from_slice(&self.values[j * own..(j + 1) * own]);
-            let targets = rows[j * side..(j + 1) * side].iter_mut().zip(&mut slopes[j * side..]);
-            for (i, (row, slope)) in targets.enumerate().take(columns.end).skip(columns.start) {
-                let from = (fx + i as i64 + TAPS as i64) as usize;
-                let Some(taps) = out.padded.get(from..from + TAPS) else { continue };
-                let (mut v, mut s) = (0.0, 0.0);
-                for k in 0..TAPS {
-                    v += wx[k] * taps[k];
-                    s += dx[k] * taps[k];
-                }
-                (*row, *slope) = (v, s);
-            }
-        }
+        out.padded.resize(own + 2 * TAPS + LANES, 0.0);
         for buffer in [&mut out.value, &mut out.by_x, &mut out.by_y] {
             buffer.clear();
             buffer.resize(side * side, 0.0);
         }
-        for y in range(fy, side) {
-            for k in 0..TAPS {
-                let Ok(j) = usize::try_from(fy + y as i64 + k as i64) else { continue };
-                if j >= own {
-                    continue;
+        let lines = range(fy, side);
+        let from = if columns.is_empty() { 0 } else { fx + (columns.start + TAPS) as i64 } as usize;
+        let shape = Frame { own, side, columns, lines, from, first_row: fy };
+        run(Draw { values: &self.values, shape, x: (&wx, &dx), y: (&wy, &dy), out });
+    }
+}
+
+/// Which pixels of the window the stamp reaches, and its rows' first taps.
+struct Frame {
+    own: usize,
+    side: usize,
+    columns: std::ops::Range<usize>,
+    lines: std::ops::Range<usize>,
+    from: usize,
+    first_row: i64,
+}
+
+/// The kernel of [`Stamp::draw`]: weights and slopes of the taps along both axes.
+struct Draw<'a> {
+    values: &'a [f32],
+    shape: Frame,
+    x: (&'a [f32; TAPS], &'a [f32; TAPS]),
+    y: (&'a [f32; TAPS], &'a [f32; TAPS]),
+    out: &'a mut Drawn,
+}
+
+impl WithSimd for Draw<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Frame { own, side, columns, lines, from, first_row } = self.shape;
+        let Drawn { value, by_x, by_y, along: [rows, slopes], padded } = self.out;
+        let (wx, dx) = (splats(simd, self.x.0), splats(simd, self.x.1));
+        for j in 0..own {
+            padded[TAPS..TAPS + own].copy_from_slice(&self.values[j * own..(j + 1) * own]);
+            let at = j * side + columns.start..j * side + columns.end;
+            let (row, slope) = (&mut rows[at.clone()], &mut slopes[at]);
+            for i in (0..row.len()).step_by(LANES) {
+                let (mut v, mut s) = (V8::splat(simd, 0.0), V8::splat(simd, 0.0));
+                for k in 0..TAPS {
+                    let tap = V8::load(simd, &padded[from + i + k..]);
+                    v += wx[k] * tap;
+                    s += dx[k] * tap;
                 }
-                let row = &rows[j * side..(j + 1) * side];
-                let slope = &slopes[j * side..(j + 1) * side];
-                let at = y * side..(y + 1) * side;
-                let targets = out.value[at.clone()].iter_mut().zip(&mut out.by_y[at.clone()]);
-                for ((v, g), r) in targets.zip(row) {
-                    *v += wy[k] * r;
-                    *g += dy[k] * r;
+                v.store(&mut row[i..]);
+                s.store(&mut slope[i..]);
+            }
+        }
+        let (wy, dy) = (splats(simd, self.y.0), splats(simd, self.y.1));
+        for y in lines {
+            // Rows of the stamp that the taps touch.
+            let first = first_row + y as i64;
+            let low = (-first).clamp(0, TAPS as i64) as usize;
+            let high = (own as i64 - first).clamp(low as i64, TAPS as i64) as usize;
+            for i in (0..side).step_by(LANES) {
+                let zero = V8::splat(simd, 0.0);
+                let (mut v, mut gx, mut gy) = (zero, zero, zero);
+                for k in low..high {
+                    let line = (first + k as i64) as usize * side;
+                    let row = V8::load(simd, &rows[line + i..line + side]);
+                    v += wy[k] * row;
+                    gy += dy[k] * row;
+                    gx += wy[k] * V8::load(simd, &slopes[line + i..line + side]);
                 }
-                for (g, s) in out.by_x[at].iter_mut().zip(slope) {
-                    *g += wy[k] * s;
-                }
+                let at = y * side + i..(y + 1) * side;
+                v.store(&mut value[at.clone()]);
+                gx.store(&mut by_x[at.clone()]);
+                gy.store(&mut by_y[at]);
             }
         }
     }
+}
+
+#[inline(always)]
+fn splats<S: Simd>(simd: S, weights: &[f32; TAPS]) -> [V8<S>; TAPS] {
+    let mut out = [V8::splat(simd, 0.0); TAPS];
+    for (o, w) in out.iter_mut().zip(weights) {
+        *o = V8::splat(simd, *w);
+    }
+    out
 }
 
 #[cfg(test)]

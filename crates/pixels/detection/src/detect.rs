@@ -16,6 +16,7 @@ use crate::config::{DetectionConfig, DetectionError};
 use crate::filter::{kernel_sigma, reach, signal_to_noise};
 use crate::{peaks, runs, saturated, second};
 use elqui_base::{FWHM_PER_SIGMA, mad_sigma};
+use elqui_image::wide::widest;
 use elqui_image::{Footprint, Image, Mask, MaskPlane, Peak, PsfModel, Span};
 
 /// What [`detect`] found.
@@ -195,6 +196,29 @@ fn turn(open: &mut Option<usize>, on: bool, y: usize, x: usize, spans: &mut Vec<
     }
 }
 
+/// Largest and smallest value, and all flags together, in lanes.
+#[inline(always)]
+fn extremes(values: &[f32], flags: &[u32]) -> (f32, f32, u32) {
+    const LANES: usize = 16;
+    let mut top = [f32::NEG_INFINITY; LANES];
+    let mut bottom = [f32::INFINITY; LANES];
+    let mut any = [0u32; LANES];
+    for (values, flags) in values.chunks(LANES).zip(flags.chunks(LANES)) {
+        for (l, (&v, &flag)) in values.iter().zip(flags).enumerate() {
+            top[l] = if v > top[l] { v } else { top[l] };
+            bottom[l] = if v < bottom[l] { v } else { bottom[l] };
+            any[l] |= flag;
+        }
+    }
+    let (mut high, mut low, mut all) = (top[0], bottom[0], 0);
+    for l in 0..LANES {
+        high = if top[l] > high { top[l] } else { high };
+        low = if bottom[l] < low { bottom[l] } else { low };
+        all |= any[l];
+    }
+    (high, low, all)
+}
+
 fn above_threshold(
     snr: &Image<f32>,
     mask: &Mask,
@@ -213,12 +237,10 @@ fn above_threshold(
         let (mut open, mut low) = (None, None);
         for (block, (values, flags)) in row.chunks(64).zip(bits.chunks(64)).enumerate() {
             // Most blocks are empty sky: decide that with one vectorised pass.
-            let (mut top, mut bottom, mut any) = (f32::NEG_INFINITY, f32::INFINITY, 0);
-            for (&v, &flag) in values.iter().zip(flags) {
-                top = if v > top { v } else { top };
-                bottom = if v < bottom { v } else { bottom };
-                any |= flag;
-            }
+            let (top, bottom, any) = widest(
+                #[inline(always)]
+                || extremes(values, flags),
+            );
             usable |= top > 0.0 || any & sat != 0;
             if top < threshold && bottom > floor && any & sat == 0 {
                 turn(&mut open, false, y, block * 64, &mut spans);

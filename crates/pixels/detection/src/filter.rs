@@ -9,11 +9,16 @@
 //!   summed along y at once, so that the only image-sized buffer is the result
 
 use elqui_base::FWHM_PER_SIGMA;
+use elqui_image::wide::widest;
 use elqui_image::{Image, Mask, PsfModel};
 use rayon::prelude::*;
 
 /// Kernel's half-width, in units of its sigma.
 const REACH_SIGMA: f64 = 3.0;
+/// Weights of half a kernel, at most: those of the widest kernel that is allowed.
+const KERNEL_MAX: usize = 160;
+/// Pixels that are summed at a time.
+const BLOCK: usize = 32;
 /// Rows that one task filters.
 const ROWS_A_TASK: usize = 128;
 
@@ -113,6 +118,7 @@ struct Ring {
     noise: Vec<f32>,
     padded: Vec<f32>,
     sum: Vec<f32>,
+    zeros: Vec<f32>,
 }
 
 impl Ring {
@@ -125,6 +131,7 @@ impl Ring {
             noise: rows,
             padded: vec![0.0; 2 * (width + 2 * r)],
             sum: vec![0.0; width],
+            zeros: vec![0.0; width],
         }
     }
 
@@ -147,15 +154,16 @@ impl Ring {
         let (w, r) = (self.width, self.r);
         let slot = self.slot(y);
         let (i_row, v_row) = self.padded.split_at_mut(w + 2 * r);
-        let targets = i_row[r..r + w].iter_mut().zip(&mut v_row[r..r + w]);
-        for ((ti, tv), ((&i, &v), &m)) in targets.zip(image.iter().zip(variance).zip(mask)) {
-            let good =
-                (m & exclude == 0) & (i.abs() < f32::INFINITY) & (v > 0.0) & (v < f32::INFINITY);
-            *ti = if good { i } else { 0.0 };
-            *tv = if good { v } else { 0.0 };
-        }
-        along_x(i_row, r, kernel, &mut self.signal[slot.clone()]);
-        along_x(v_row, r, squared, &mut self.noise[slot]);
+        let (signal, noise) = (&mut self.signal[slot.clone()], &mut self.noise[slot]);
+        widest(
+            #[inline(always)]
+            || {
+                let (ti, tv) = (&mut i_row[r..r + w], &mut v_row[r..r + w]);
+                usable((image, variance, mask), exclude, ti, tv);
+                along_x(i_row, r, kernel, signal);
+                along_x(v_row, r, squared, noise);
+            },
+        );
     }
 
     /// The S/N of row `y`; all rows it needs must have been pushed.
@@ -167,48 +175,118 @@ impl Ring {
         squared: &[f32],
         out: &mut [f32],
     ) {
-        along_y(self, y, height, kernel, &self.signal, out);
         let mut noise = std::mem::take(&mut self.sum);
-        along_y(self, y, height, squared, &self.noise, &mut noise);
-        for (o, n) in out.iter_mut().zip(&noise) {
-            *o = if *n > 0.0 { *o / n.sqrt() } else { 0.0 };
-        }
+        widest(
+            #[inline(always)]
+            || {
+                along_y(self, y, height, kernel, &self.signal, out);
+                along_y(self, y, height, squared, &self.noise, &mut noise);
+                for (o, n) in out.iter_mut().zip(&noise) {
+                    *o = if *n > 0.0 { *o / n.sqrt() } else { 0.0 };
+                }
+            },
+        );
         self.sum = noise;
     }
 }
 
-/// Symmetric filter of a padded row.
-fn along_x(padded: &[f32], r: usize, kernel: &[f32], out: &mut [f32]) {
-    let w = out.len();
-    for (o, p) in out.iter_mut().zip(&padded[r..r + w]) {
-        *o = kernel[0] * p;
-    }
-    for (k, weight) in kernel.iter().enumerate().skip(1) {
-        let (left, right) = (&padded[r - k..r - k + w], &padded[r + k..r + k + w]);
-        for ((o, a), b) in out.iter_mut().zip(left).zip(right) {
-            *o += weight * (a + b);
-        }
+/// Values and variances of the usable pixels of a row, 0 elsewhere.
+#[inline(always)]
+fn usable(
+    (image, variance, mask): (&[f32], &[f32], &[u32]),
+    exclude: u32,
+    to_image: &mut [f32],
+    to_variance: &mut [f32],
+) {
+    let n = image.len();
+    let (variance, mask) = (&variance[..n], &mask[..n]);
+    let (to_image, to_variance) = (&mut to_image[..n], &mut to_variance[..n]);
+    for k in 0..n {
+        let (i, v) = (image[k], variance[k]);
+        let good =
+            (mask[k] & exclude == 0) & (i.abs() < f32::INFINITY) & (v > 0.0) & (v < f32::INFINITY);
+        to_image[k] = if good { i } else { 0.0 };
+        to_variance[k] = if good { v } else { 0.0 };
     }
 }
 
-fn along_y(ring: &Ring, y: usize, height: usize, kernel: &[f32], rows: &[f32], out: &mut [f32]) {
-    let middle = &rows[ring.slot(y)];
-    for (o, m) in out.iter_mut().zip(middle) {
-        *o = kernel[0] * m;
+/// `N` pixels of `kernel[0] middle + sum of kernel[k] (before_k + after_k)`, in registers.
+#[inline(always)]
+fn symmetric<'a, const N: usize>(
+    kernel: &[f32],
+    middle: &[f32],
+    pair: impl Fn(usize) -> [&'a [f32]; 2],
+    out: &mut [f32],
+) {
+    let mut sums = [0.0f32; N];
+    for (sum, m) in sums.iter_mut().zip(&middle[..N]) {
+        *sum = kernel[0] * m;
     }
     for (k, weight) in kernel.iter().enumerate().skip(1) {
-        match (y >= k, y + k < height) {
-            (true, true) => {
-                let (up, down) = (&rows[ring.slot(y - k)], &rows[ring.slot(y + k)]);
-                for ((o, a), b) in out.iter_mut().zip(up).zip(down) {
-                    *o += weight * (a + b);
-                }
-            }
-            (false, false) => {}
-            (above, _) => {
-                let row = &rows[ring.slot(if above { y - k } else { y + k })];
-                out.iter_mut().zip(row).for_each(|(o, a)| *o += weight * a);
-            }
+        let [before, after] = pair(k);
+        let (before, after) = (&before[..N], &after[..N]);
+        for i in 0..N {
+            sums[i] += weight * (before[i] + after[i]);
         }
+    }
+    out[..N].copy_from_slice(&sums);
+}
+
+/// Symmetric filter of a padded row.
+#[inline(always)]
+fn along_x(padded: &[f32], r: usize, kernel: &[f32], out: &mut [f32]) {
+    let whole = out.len() - out.len() % BLOCK;
+    for at in (0..whole).step_by(BLOCK) {
+        let p = &padded[at..];
+        symmetric::<BLOCK>(
+            kernel,
+            &p[r..],
+            #[inline(always)]
+            |k| [&p[r - k..], &p[r + k..]],
+            &mut out[at..],
+        );
+    }
+    for at in whole..out.len() {
+        let p = &padded[at..];
+        symmetric::<1>(
+            kernel,
+            &p[r..],
+            #[inline(always)]
+            |k| [&p[r - k..], &p[r + k..]],
+            &mut out[at..],
+        );
+    }
+}
+
+/// Symmetric filter across the rows of the ring; beyond the image there is nothing.
+#[inline(always)]
+fn along_y(ring: &Ring, y: usize, height: usize, kernel: &[f32], rows: &[f32], out: &mut [f32]) {
+    let row = |y: usize| &rows[ring.slot(y)];
+    let (middle, nothing) = (row(y), &ring.zeros[..]);
+    let mut pairs = [[nothing; 2]; KERNEL_MAX];
+    for (k, pair) in pairs.iter_mut().enumerate().take(kernel.len()).skip(1) {
+        *pair = [
+            if y >= k { row(y - k) } else { nothing },
+            if y + k < height { row(y + k) } else { nothing },
+        ];
+    }
+    let whole = out.len() - out.len() % BLOCK;
+    for at in (0..whole).step_by(BLOCK) {
+        symmetric::<BLOCK>(
+            kernel,
+            &middle[at..],
+            #[inline(always)]
+            |k| [&pairs[k][0][at..], &pairs[k][1][at..]],
+            &mut out[at..],
+        );
+    }
+    for at in whole..out.len() {
+        symmetric::<1>(
+            kernel,
+            &middle[at..],
+            #[inline(always)]
+            |k| [&pairs[k][0][at..], &pairs[k][1][at..]],
+            &mut out[at..],
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::image::Image;
 use crate::mask::Mask;
+use crate::wide::{asin, sum, widest};
 
 /// Area that the circle of radius `r` about the origin shares with the unit pixel centred at (dx, dy).
 ///
@@ -53,61 +54,125 @@ pub fn aperture_sum(
     variance: &Image<f32>,
     mask: &Mask,
     reject: u32,
+    center: (f64, f64),
+    r: f64,
+) -> ApertureSum {
+    aperture_sums(image, variance, mask, reject, center, [r])[0]
+}
+
+/// [`aperture_sum`] for several radii about one place.
+pub fn aperture_sums<const N: usize>(
+    image: &Image<f32>,
+    variance: &Image<f32>,
+    mask: &Mask,
+    reject: u32,
+    center: (f64, f64),
+    radii: [f64; N],
+) -> [ApertureSum; N] {
+    let mut edges = [Edges::default(), Edges::default()];
+    let planes = (image, variance, mask);
+    let nothing = ApertureSum { flux: 0.0, variance: 0.0, area: 0.0, area_lost: 0.0 };
+    let mut sums = [nothing; N];
+    widest(
+        #[inline(always)]
+        || {
+            // Mostly there is nothing to leave out, and nobody need look.
+            let widest = radii.iter().fold(0.0, |a: f64, r| a.max(*r));
+            let reject = if is_clean(mask, reject, center, widest) { 0 } else { reject };
+            for (sum, r) in sums.iter_mut().zip(radii) {
+                *sum = if reject == 0 {
+                    sum_in::<true>(planes, 0, center, r, &mut edges)
+                } else {
+                    sum_in::<false>(planes, reject, center, r, &mut edges)
+                };
+            }
+        },
+    );
+    sums
+}
+
+/// First and last pixel of an axis of `n` pixels that a circle touches; `None` when there is none.
+#[inline(always)]
+fn touched(center: f64, r: f64, n: usize) -> Option<(usize, usize)> {
+    let (low, high) = ((center - r + 0.5).max(0.0), (center + r + 0.5).min(n as f64 - 0.5));
+    (low <= high && high >= 0.0).then(|| (low as usize, high as usize))
+}
+
+#[inline(always)]
+fn is_clean(mask: &Mask, reject: u32, (x, y): (f64, f64), r: f64) -> bool {
+    let (Some((i0, i1)), Some((j0, j1))) =
+        (touched(x, r, mask.width()), touched(y, r, mask.height()))
+    else {
+        return true;
+    };
+    let mut any = 0;
+    for j in j0..=j1 {
+        for bits in &mask.row(j)[i0..=i1] {
+            any |= bits;
+        }
+    }
+    any & reject == 0
+}
+
+/// `CLEAN`: no pixel has a bit of `reject`.
+#[inline(always)]
+fn sum_in<const CLEAN: bool>(
+    (image, variance, mask): (&Image<f32>, &Image<f32>, &Mask),
+    reject: u32,
     (x, y): (f64, f64),
     r: f64,
+    [columns, rows]: &mut [Edges; 2],
 ) -> ApertureSum {
     if !(x.is_finite() && y.is_finite() && r > 0.0 && r.is_finite()) {
         return ApertureSum { flux: f64::NAN, variance: f64::NAN, area: 0.0, area_lost: f64::NAN };
     }
     let total = std::f64::consts::PI * r * r;
     let nothing = ApertureSum { flux: 0.0, variance: 0.0, area: 0.0, area_lost: total };
-    let y_range = ((y - r).round().max(0.0), (y + r).round().min(image.height() as f64 - 1.0));
-    let x_range = ((x - r).round().max(0.0), (x + r).round().min(image.width() as f64 - 1.0));
-    if y_range.0 > y_range.1 || x_range.0 > x_range.1 {
+    let (Some((i0, i1)), Some((j0, j1))) =
+        (touched(x, r, image.width()), touched(y, r, image.height()))
+    else {
         return nothing;
-    }
-    let (i0, i1) = (x_range.0 as usize, x_range.1 as usize);
-    let (j0, j1) = (y_range.0 as usize, y_range.1 as usize);
-    let columns = Edges::new(i0, i1, x, r);
-    let rows = Edges::new(j0, j1, y, r);
+    };
+    columns.fill(i0, i1, x, r);
+    rows.fill(j0, j1, y, r);
     let mut sums = [0.0f64; 3];
     for j in j0..=j1 {
         let (row, var, bits) = (image.row(j), variance.row(j), mask.row(j));
         // Half-lengths of the chords at the row's far and near border: pixels inside the first are
         // whole, pixels beyond the second are outside.
-        let dy = (j as f64 - y).abs();
-        let far = (r * r - (dy + 0.5) * (dy + 0.5)).max(0.0).sqrt();
-        let near_dy = (dy - 0.5).max(0.0);
-        let near = (r * r - near_dy * near_dy).max(0.0).sqrt();
+        let (low, high) = (&rows.0[j - j0], &rows.0[j - j0 + 1]);
+        let far = low.chord.min(high.chord);
+        let near = if low.sign < high.sign { r } else { low.chord.max(high.chord) };
         // Rounded down and up by conversion: the clamped values are not negative.
-        let clamp = |v: f64| v.clamp(i0 as f64, i1 as f64 + 1.0);
-        let down = |v: f64| clamp(v) as usize;
-        let up = |v: f64| down(v) + usize::from(clamp(v) > down(v) as f64);
-        let (out0, out1) = (down(x - near + 0.5), down(x + near + 1.5));
-        let (mut in0, mut in1) = (up(x - far + 0.5), down(x + far + 0.5));
+        let (first, end) = (i0 as i32, i1 as i32 + 1);
+        let down = |v: f64| (v as i32).clamp(first, end);
+        let (out0, out1) = (down(x - near + 0.5) as usize, down(x + near + 1.5) as usize);
+        let left = x - far + 0.5;
+        let whole = down(left);
+        let mut in0 = (whole + i32::from(left > f64::from(whole))).min(end) as usize;
+        let mut in1 = down(x + far + 0.5) as usize;
         if !(far > 0.0) || in1 <= in0 {
             (in0, in1) = (out1, out1);
         }
-        let mut partial = |from: usize, to: usize| {
+        for (from, to) in [(out0, in0), (in1, out1)] {
             if from >= to {
-                return;
+                continue;
             }
             // A pixel shares with the circle what the row does up to its right border less its left.
-            let mut left = rows.up_to(&columns.0[from - i0], j - j0, r * r);
-            for i in from..to {
-                let right = rows.up_to(&columns.0[i + 1 - i0], j - j0, r * r);
+            let row_edges = [low, high];
+            let mut left = up_to(&columns.0[from - i0], row_edges, r * r);
+            for (i, column) in (from..to).zip(&columns.0[from + 1 - i0..]) {
+                let right = up_to(column, row_edges, r * r);
                 let w = (right - left).clamp(0.0, 1.0);
                 left = right;
-                if w > 0.0 && bits[i] & reject == 0 {
+                if w > 0.0 && (CLEAN || bits[i] & reject == 0) {
                     sums[0] += w * f64::from(row[i]);
                     sums[1] += w * w * f64::from(var[i]);
                     sums[2] += w;
                 }
             }
-        };
-        partial(out0, in0);
-        partial(in1, out1);
-        if bits[in0..in1].iter().fold(0, |a, b| a | b) & reject == 0 {
+        }
+        if CLEAN || bits[in0..in1].iter().fold(0, |a, b| a | b) & reject == 0 {
             sums[0] += sum(&row[in0..in1]);
             sums[1] += sum(&var[in0..in1]);
             sums[2] += (in1 - in0) as f64;
@@ -124,33 +189,9 @@ pub fn aperture_sum(
     ApertureSum { flux, variance, area, area_lost: if lost < 1e-9 * total { 0.0 } else { lost } }
 }
 
-/// Sum in four lanes: one running sum would wait for each addition.
-fn sum(values: &[f32]) -> f64 {
-    let mut lanes = [0.0f64; 4];
-    let chunks = values.chunks_exact(4);
-    let rest: f64 = chunks.remainder().iter().map(|&v| f64::from(v)).sum();
-    for chunk in chunks {
-        for (lane, &v) in lanes.iter_mut().zip(chunk) {
-            *lane += f64::from(v);
-        }
-    }
-    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + rest
-}
-
-/// [`aperture_sum`] for several radii about one place.
-pub fn aperture_sums<const N: usize>(
-    image: &Image<f32>,
-    variance: &Image<f32>,
-    mask: &Mask,
-    reject: u32,
-    center: (f64, f64),
-    radii: [f64; N],
-) -> [ApertureSum; N] {
-    radii.map(|r| aperture_sum(image, variance, mask, reject, center, r))
-}
-
 /// A pixel border of one axis, with what the circle's area needs of it: it is taken once a border,
 /// so that a pixel's overlap is arithmetic only.
+#[derive(Clone, Copy, Default)]
 struct Edge {
     /// Distance from the centre, at most r, and its sign.
     at: f64,
@@ -162,37 +203,41 @@ struct Edge {
 }
 
 /// The borders of the pixels `first` to `last`: border k is the low side of pixel `first + k`.
+#[derive(Default)]
 struct Edges(Vec<Edge>);
 
 impl Edges {
-    fn new(first: usize, last: usize, center: f64, r: f64) -> Self {
+    #[inline(always)]
+    fn fill(&mut self, first: usize, last: usize, center: f64, r: f64) {
         let quarter = 0.25 * std::f64::consts::PI * r * r;
-        let edge = |k: usize| {
-            let t = (k as f64 - 0.5 - center).clamp(-r, r);
+        let n = last + 2 - first;
+        self.0.resize(n, Edge::default());
+        for (k, edge) in self.0.iter_mut().enumerate() {
+            let t = ((first + k) as f64 - 0.5 - center).clamp(-r, r);
             let at = t.abs();
             let chord = (r * r - at * at).max(0.0).sqrt();
             // Integral of the half-chord: (t sqrt(r^2 - t^2) + r^2 asin(t / r)) / 2.
-            let arc = 0.5 * (at * chord + r * r * (at / r).min(1.0).asin());
+            let arc = 0.5 * (at * chord + r * r * asin(at / r));
             // asin(c / r) = pi/2 - asin(t / r) spares the second arcsine.
-            Edge { at, sign: t.signum(), chord, arc, arc_chord: at * chord + quarter - arc }
-        };
-        Self((first..=last + 1).map(edge).collect())
+            let arc_chord = at * chord + quarter - arc;
+            *edge = Edge { at, sign: t.signum(), chord, arc, arc_chord };
+        }
     }
+}
 
-    /// Area that the circle has in row `j` (`self` holds the rows) between the centre's column and
-    /// `column`, signed.
-    fn up_to(&self, column: &Edge, j: usize, r2: f64) -> f64 {
-        let corner = |row: &Edge| {
-            let (x, y) = (column.at, row.at);
-            let area = if x * x + y * y <= r2 {
-                x * y
-            } else {
-                y * row.chord + column.arc - row.arc_chord
-            };
-            area * (column.sign * row.sign)
-        };
-        corner(&self.0[j + 1]) - corner(&self.0[j])
-    }
+/// Area that the circle has in the row between two borders, between the centre's column and
+/// `column`, signed.
+#[inline(always)]
+fn up_to(column: &Edge, [low, high]: [&Edge; 2], r2: f64) -> f64 {
+    corner(column, high, r2) - corner(column, low, r2)
+}
+
+/// Area between the centre and the crossing of two borders, signed.
+#[inline(always)]
+fn corner(column: &Edge, row: &Edge, r2: f64) -> f64 {
+    let (x, y) = (column.at, row.at);
+    let area = if x * x + y * y <= r2 { x * y } else { y * row.chord + column.arc - row.arc_chord };
+    area * (column.sign * row.sign)
 }
 
 #[cfg(test)]

@@ -30,6 +30,15 @@ impl<T: Copy> Image<T> {
         Self { width, height, data }
     }
 
+    /// Another size in the same memory; what the pixels then hold is left to the caller.
+    pub fn reshape(&mut self, width: usize, height: usize)
+    where
+        T: Default,
+    {
+        (self.width, self.height) = (width, height);
+        self.data.resize(width * height, T::default());
+    }
+
     pub const fn width(&self) -> usize {
         self.width
     }

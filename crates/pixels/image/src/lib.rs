@@ -8,6 +8,7 @@ mod bbox;
 mod detector;
 mod exposure;
 mod footprint;
+mod gaussian_rows;
 mod header;
 mod heavy;
 mod image;
@@ -16,6 +17,7 @@ mod moments;
 mod psf_components;
 mod psf_model;
 mod psf_sampler;
+pub mod vectors;
 pub mod wide;
 
 pub use aperture::{ApertureSum, aperture_sum, aperture_sums, circle_overlap};
@@ -25,6 +27,7 @@ pub use exposure::{
     ApCorrMap, BackgroundModel, Exposure, ImageError, PhotoCalib, RawFrame, VisitInfo,
 };
 pub use footprint::{Footprint, Peak, Span};
+pub use gaussian_rows::GaussianRows;
 pub use header::{Card, Header, Value};
 pub use heavy::HeavyFootprint;
 pub use image::Image;

@@ -2,12 +2,12 @@
 //!
 //! - source: Bernstein & Jarvis 2002, AJ 123, 583, sec. 3; Hirata & Seljak 2003, MNRAS 343, 459, sec. 2
 //! - input: background-subtracted image, adu; output: centroid in pixels, moments in pixel^2
-//! - differs from the reference iterations: the weight's Gaussian goes from row to row by one factor
-//!   a column, so that no exponential is taken per pixel; thin slanted sources, for which the factors
-//!   would leave the range of f64, are given their exponentials
+//! - the weight goes from row to row as [`GaussianRows`] says; pixels are summed in f32, all else in f64
 
+use crate::gaussian_rows::GaussianRows;
 use crate::image::Image;
 use crate::mask::Mask;
+use crate::vectors::{LANES, Simd, Totals, V8, WithSimd, run};
 
 /// Result of [`adaptive_moments`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,19 +28,6 @@ pub struct Moments {
 /// The iteration ends when the moments change by less than this part of themselves and the centroid
 /// by less than this many pixels; what is left then is several times smaller.
 const CHANGE_MIN: f64 = 5e-4;
-/// Square of the weight's correlation coefficient from which on it counts as thin.
-const THIN: f64 = 0.9;
-const LANES: usize = 4;
-
-/// Memory of the weight: for each column of the window dx, the weight's part that holds dx in the
-/// row at hand, and the factor that takes that to the next row.
-#[derive(Default)]
-struct Columns {
-    dx: Vec<f64>,
-    weight: Vec<f64>,
-    factor: Vec<f64>,
-}
-
 /// Adaptive moments of the source near (x, y), starting from a round weight of `sigma` pixels.
 ///
 /// Pixels whose mask has a bit of `reject` are left out. The centroid may move by at most
@@ -57,7 +44,7 @@ pub fn adaptive_moments(
     let s2 = sigma * sigma;
     let mut m =
         Moments { x, y, ixx: s2, iyy: s2, ixy: 0.0, flux: f64::NAN, iterations: 0, failed: true };
-    let mut columns = Columns::default();
+    let mut rows = GaussianRows::default();
     for iteration in 1..=60 {
         m.iterations = iteration;
         let det = m.ixx * m.iyy - m.ixy * m.ixy;
@@ -65,7 +52,7 @@ pub fn adaptive_moments(
             return m;
         }
         let Some([f, fx, fy, fxx, fxy, fyy]) =
-            weighted_sums(image, mask, reject, &m, det, &mut columns)
+            weighted_sums(image, mask, reject, &m, det, &mut rows)
         else {
             return m;
         };
@@ -114,9 +101,8 @@ fn weighted_sums(
     reject: u32,
     m: &Moments,
     det: f64,
-    columns: &mut Columns,
+    rows: &mut GaussianRows,
 ) -> Option<[f64; 6]> {
-    let (a, b, c) = (m.iyy / det, -m.ixy / det, m.ixx / det);
     const EXTENT: f64 = 4.0;
     let (rx, ry) = (EXTENT * m.ixx.sqrt(), EXTENT * m.iyy.sqrt());
     let x0 = (m.x - rx).ceil().max(0.0);
@@ -126,117 +112,84 @@ fn weighted_sums(
     if !(x1 - x0 >= 1.0 && y1 - y0 >= 1.0) {
         return None;
     }
-    let (x0, x1) = (x0 as usize, x1 as usize);
-    let thin = m.ixy * m.ixy > THIN * m.ixx * m.iyy;
-    let dy0 = y0 - m.y;
-    let Columns { dx, weight, factor } = columns;
-    dx.clear();
-    dx.extend((x0..=x1).map(|i| i as f64 - m.x));
-    weight.clear();
-    factor.clear();
-    weight.resize(dx.len(), 0.0);
-    // The part of the weight that holds dy alone, its factor to the next row, and that one's.
-    let mut along_y = (-0.5 * c * dy0 * dy0).exp();
-    let (mut along_y_factor, along_y_step) = ((-0.5 * c * (2.0 * dy0 + 1.0)).exp(), (-c).exp());
-    if !thin {
-        first_row(weight, dx, a, b * dy0);
-        let (mut f, step) = ((-b * dx[0]).exp(), (-b).exp());
-        factor.extend(dx.iter().map(|_| {
-            let now = f;
-            f *= step;
-            now
-        }));
-    }
-    let mut sums = [0.0f64; 6];
-    let mut weight_used = 0.0;
-    for j in y0 as usize..=y1 as usize {
-        let dy = j as f64 - m.y;
-        let (row, bits) = (&image.row(j)[x0..=x1], &mask.row(j)[x0..=x1]);
-        if thin {
-            (along_y, along_y_factor) = (1.0, 1.0);
-            for (w, dx) in weight.iter_mut().zip(dx.iter()) {
-                *w = (-0.5 * (a * dx * dx + 2.0 * b * dx * dy + c * dy * dy)).exp();
-            }
-        }
-        let clean = bits.iter().fold(0, |a, b| a | b) & reject == 0;
-        let s = if clean {
-            row_sums(row, weight, dx)
-        } else {
-            let mut s = [0.0; 4];
-            let pixels = row.iter().zip(bits).filter(|(_, b)| *b & reject == 0).map(|(v, _)| v);
-            let at = weight.iter().zip(dx.iter()).zip(bits).filter(|(_, b)| *b & reject == 0);
-            pixels.zip(at).for_each(|(v, ((w, dx), _))| add(&mut s, *v, *w, *dx));
-            s
-        };
-        let [used, s0, s1, s2] = s.map(|s| s * along_y);
-        weight.iter_mut().zip(factor.iter()).for_each(|(w, f)| *w *= f);
-        along_y *= along_y_factor;
-        along_y_factor *= along_y_step;
-        weight_used += used;
-        sums[0] += s0;
-        sums[1] += s1;
-        sums[2] += s0 * dy;
-        sums[3] += s2;
-        sums[4] += s1 * dy;
-        sums[5] += s0 * dy * dy;
-    }
+    let (columns, first) = ((x1 - x0) as usize + 1, x0 as usize);
+    let form = [m.iyy / det, -m.ixy / det, m.ixx / det];
+    rows.start(form, y0 - m.y, x0 - m.x, columns, image.width() - first);
+    let (y0, y1) = (y0 as usize, y1 as usize);
+    let [used, sums @ ..] = run(WeightedSums { image, mask, reject, first, y0, y1, rows });
     let weight_full = std::f64::consts::TAU * det.sqrt();
-    (weight_used > 0.6 * weight_full.min(1e9)).then_some(sums)
+    (used > 0.6 * weight_full.min(1e9)).then_some(sums)
 }
 
-/// exp(-a dx^2 / 2 - b dx) of each column, from the largest of them outwards.
-fn first_row(weight: &mut [f64], dx: &[f64], a: f64, b: f64) {
-    let last = dx.len() - 1;
-    let top = (-b / a - dx[0]).round().clamp(0.0, last as f64) as usize;
-    let at = dx[top];
-    let step = (-a).exp();
-    let start = (-(0.5 * a * at + b) * at).exp();
-    let (mut w, mut ratio) = (start, (-0.5 * a * (2.0 * at + 1.0) - b).exp());
-    for out in &mut weight[top..] {
-        *out = w;
-        w *= ratio;
-        ratio *= step;
-    }
-    (w, ratio) = (start, (0.5 * a * (2.0 * at - 1.0) + b).exp());
-    for out in weight[..=top].iter_mut().rev() {
-        *out = w;
-        w *= ratio;
-        ratio *= step;
+/// The kernel of the sums; the first is that of the weight.
+struct WeightedSums<'a> {
+    image: &'a Image<f32>,
+    mask: &'a Mask,
+    reject: u32,
+    first: usize,
+    y0: usize,
+    y1: usize,
+    rows: &'a mut GaussianRows,
+}
+
+impl WithSimd for WeightedSums<'_> {
+    type Output = [f64; 7];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 7] {
+        let Self { image, mask, reject, first, y0, y1, rows } = self;
+        let mut totals = Totals::<S, 7>::new(simd);
+        let mut picked = [0.0f64; 7];
+        let n = rows.dx.len();
+        for j in y0..=y1 {
+            let row = &image.row(j)[first..first + n];
+            let bits = &mask.row(j)[first..first + n];
+            if bits.iter().fold(0, |a, b| a | b) & reject == 0 {
+                let y = V8::splat(simd, rows.along_y as f32);
+                let dy = V8::splat(simd, rows.dy as f32);
+                for at in (0..n).step_by(LANES) {
+                    let (w, dx) =
+                        (V8::load(simd, &rows.weight[at..]) * y, V8::load(simd, &rows.dx[at..]));
+                    let t = w * V8::load(simd, &row[at..]);
+                    let (tx, ty) = (t * dx, t * dy);
+                    let sums = &mut totals.running;
+                    sums[0] += w;
+                    sums[1] += t;
+                    sums[2] += tx;
+                    sums[3] += ty;
+                    sums[4] += tx * dx;
+                    sums[5] += tx * dy;
+                    sums[6] += ty * dy;
+                }
+                totals.end_row();
+            } else {
+                let [used, s0, s1, s2] = picked_sums(row, &rows.weight, &rows.dx, bits, reject)
+                    .map(|s| s * rows.along_y);
+                let dy = rows.dy;
+                let add = [used, s0, s1, s0 * dy, s2, s1 * dy, s0 * dy * dy];
+                picked.iter_mut().zip(add).for_each(|(p, a)| *p += a);
+            }
+            rows.next_row();
+        }
+        let mut sums = totals.finish();
+        sums.iter_mut().zip(picked).for_each(|(s, p)| *s += p);
+        sums
     }
 }
 
-/// Add one pixel to the sums of w, w I, w I dx, w I dx^2.
-fn add(s: &mut [f64; 4], value: f32, w: f64, dx: f64) {
-    let t = w * f64::from(value);
-    s[0] += w;
-    s[1] += t;
-    s[2] += t * dx;
-    s[3] += t * dx * dx;
-}
-
-/// The sums of a row whose pixels are all usable, in lanes.
-fn row_sums(row: &[f32], weight: &[f64], dx: &[f64]) -> [f64; 4] {
-    let mut lanes = [[0.0f64; LANES]; 4];
-    let (rows, weights, dxs) =
-        (row.chunks_exact(LANES), weight.chunks_exact(LANES), dx.chunks_exact(LANES));
-    let mut rest = [0.0f64; 4];
-    for ((v, w), dx) in rows.remainder().iter().zip(weights.remainder()).zip(dxs.remainder()) {
-        add(&mut rest, *v, *w, *dx);
-    }
-    for ((v, w), dx) in rows.zip(weights).zip(dxs) {
-        for l in 0..LANES {
-            let t = w[l] * f64::from(v[l]);
-            let td = t * dx[l];
-            lanes[0][l] += w[l];
-            lanes[1][l] += t;
-            lanes[2][l] += td;
-            lanes[3][l] += td * dx[l];
+/// The sums of w, w I, w I dx, w I dx^2 over the pixels without a bit of `reject`.
+fn picked_sums(row: &[f32], weight: &[f32], dx: &[f32], bits: &[u32], reject: u32) -> [f64; 4] {
+    let mut s = [0.0f64; 4];
+    for (((v, w), dx), b) in row.iter().zip(weight).zip(dx).zip(bits) {
+        if b & reject == 0 {
+            let (v, w, dx) = (f64::from(*v), f64::from(*w), f64::from(*dx));
+            let t = w * v;
+            s[0] += w;
+            s[1] += t;
+            s[2] += t * dx;
+            s[3] += t * dx * dx;
         }
     }
-    for (sum, lane) in rest.iter_mut().zip(&lanes) {
-        *sum += (lane[0] + lane[1]) + (lane[2] + lane[3]);
-    }
-    rest
+    s
 }
 
 #[cfg(test)]

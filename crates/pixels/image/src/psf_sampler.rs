@@ -13,13 +13,17 @@
 
 use crate::psf_components::principal;
 use crate::psf_model::PsfModel;
-use elqui_base::terms;
+use crate::wide::widest;
+use elqui_base::terms_into;
 
 /// Shifts per pixel, and how many are kept: -4/6 to 4/6 pixel.
 const PHASES_PER_PIXEL: f64 = 6.0;
 const PHASE_FIRST: i32 = -4;
 const PHASES: usize = 9;
 const TAPS: usize = 4;
+/// Pixels that are summed at a time, in registers.
+const BLOCK: usize = 32;
+const GRADIENT_BLOCK: usize = 16;
 
 /// The tabulated PSF of one detector.
 #[derive(Debug, Clone)]
@@ -124,55 +128,70 @@ impl PsfSampler {
         local.half = self.half;
         local.x = Axis::at(x);
         local.y = Axis::at(y);
-        let powers = terms(
+        terms_into(
             self.degree,
             (f64::from(local.x.pixel) - self.center[0]) * self.scale[0],
             (f64::from(local.y.pixel) - self.center[1]) * self.scale[1],
+            &mut local.powers,
         );
-        let t: Vec<f64> =
-            self.mixing.iter().map(|m| m.iter().zip(&powers).map(|(a, b)| a * b).sum()).collect();
+        let LocalPsf { powers, mixed, .. } = local;
+        mixed.clear();
+        mixed.extend(
+            self.mixing.iter().map(|m| m.iter().zip(&*powers).map(|(a, b)| a * b).sum::<f64>()),
+        );
         // Every value is written below.
         local.planes.resize(TAPS * TAPS * area, 0.0);
-        let term_total = self.sums.len() / (PHASES * PHASES);
+        local.weights.resize(local.mixed.len(), 0.0);
+        widest(
+            #[inline(always)]
+            || self.mix(area, local),
+        );
+    }
+
+    /// Sum the components for the sixteen shifts of `local`.
+    #[inline(always)]
+    fn mix(&self, area: usize, local: &mut LocalPsf) {
+        let t = &local.mixed[..];
+        let term_total = t.len();
+        let (first_y, first_x) = (local.y.first, local.x.first);
         for (k, out) in local.planes.chunks_exact_mut(area).enumerate() {
-            let (py, px) = (local.y.first + k / TAPS, local.x.first + k % TAPS);
+            let (py, px) = (first_y + k / TAPS, first_x + k % TAPS);
             let from = (py * PHASES + px) * term_total;
-            let sum: f64 = t.iter().zip(&self.sums[from..]).map(|(a, b)| a * b).sum();
+            let mut sum = 0.0;
+            for (a, b) in t.iter().zip(&self.sums[from..]) {
+                sum += a * b;
+            }
             let inverse = if sum > 0.0 { 1.0 / sum } else { f64::NAN };
-            let plane = |c: usize| &self.planes[(from + c) * area..(from + c + 1) * area];
-            let weight = |c: usize| (t[c] * inverse) as f32;
-            let w = weight(0);
-            out.iter_mut().zip(plane(0)).for_each(|(o, v)| *o = w * v);
-            // Terms in fives and in twos: fewer passes over the result.
-            let mut c = 1;
-            while c < term_total {
-                if c + 5 <= term_total {
-                    add_planes(out, [0, 1, 2, 3, 4].map(|k| (weight(c + k), plane(c + k))));
-                    c += 5;
-                } else if c + 2 <= term_total {
-                    add_planes(out, [0, 1].map(|k| (weight(c + k), plane(c + k))));
-                    c += 2;
-                } else {
-                    add_planes(out, [(weight(c), plane(c))]);
-                    c += 1;
-                }
+            for (w, t) in local.weights.iter_mut().zip(t) {
+                *w = (t * inverse) as f32;
+            }
+            let planes = &self.planes[from * area..(from + term_total) * area];
+            let whole = area - area % BLOCK;
+            for at in (0..whole).step_by(BLOCK) {
+                weighted_sum::<BLOCK>(&planes[at..], area, &local.weights, &mut out[at..]);
+            }
+            for at in whole..area {
+                weighted_sum::<1>(&planes[at..], area, &local.weights, &mut out[at..]);
             }
         }
     }
 }
 
-/// Add weighted planes in one pass.
-fn add_planes<const N: usize>(out: &mut [f32], planes: [(f32, &[f32]); N]) {
-    let n = out.len();
-    let planes = planes.map(|(w, plane)| (w, &plane[..n]));
-    for (i, o) in out.iter_mut().enumerate() {
-        let mut sum = *o;
-        for (w, plane) in planes {
-            sum += w * plane[i];
+/// `N` pixels of the weighted sum of planes that follow each other by `area` pixels.
+#[inline(always)]
+fn weighted_sum<const N: usize>(planes: &[f32], area: usize, weights: &[f32], out: &mut [f32]) {
+    let mut sums = [0.0f32; N];
+    for (c, w) in weights.iter().enumerate() {
+        let plane = &planes[c * area..c * area + N];
+        for (sum, v) in sums.iter_mut().zip(plane) {
+            *sum += w * v;
         }
-        *o = sum;
     }
+    out[..N].copy_from_slice(&sums);
 }
+
+/// Weights of the shifts, and their derivatives per pixel.
+type AxisWeights = ([f32; TAPS], [f32; TAPS]);
 
 /// One axis: the stamp's middle pixel and the first of the shifts in use.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -189,7 +208,7 @@ impl Axis {
     }
 
     /// Cubic Lagrange weights of the four shifts, and their derivatives per pixel.
-    fn weights(self, v: f64) -> ([f32; TAPS], [f32; TAPS]) {
+    fn weights(self, v: f64) -> AxisWeights {
         let base = self.first as f64 + f64::from(PHASE_FIRST) + 1.0;
         let t = (v - f64::from(self.pixel)) * PHASES_PER_PIXEL - base;
         let w = [
@@ -216,6 +235,10 @@ pub struct LocalPsf {
     x: Axis,
     y: Axis,
     planes: Vec<f32>,
+    /// The polynomial's terms, the components' weights, and these for stamps of unit sum.
+    powers: Vec<f64>,
+    mixed: Vec<f64>,
+    weights: Vec<f32>,
 }
 
 impl LocalPsf {
@@ -237,33 +260,73 @@ impl LocalPsf {
     pub fn draw(&self, x: f64, y: f64, out: &mut Vec<f32>) {
         let ((wx, _), (wy, _)) = (self.x.weights(x), self.y.weights(y));
         let area = self.planes.len() / (TAPS * TAPS);
-        out.clear();
-        out.resize(area, 0.0);
-        for (planes, wy) in self.planes.chunks_exact((TAPS * area).max(1)).zip(wy) {
-            let plane = |k: usize| &planes[k * area..(k + 1) * area];
-            add_planes(out, [0, 1, 2, 3].map(|k| (wx[k] * wy, plane(k))));
+        let mut weights = [0.0f32; TAPS * TAPS];
+        for (k, w) in weights.iter_mut().enumerate() {
+            *w = wy[k / TAPS] * wx[k % TAPS];
         }
+        out.resize(area, 0.0);
+        widest(
+            #[inline(always)]
+            || {
+                let whole = area - area % BLOCK;
+                for at in (0..whole).step_by(BLOCK) {
+                    weighted_sum::<BLOCK>(&self.planes[at..], area, &weights, &mut out[at..]);
+                }
+                for at in whole..area {
+                    weighted_sum::<1>(&self.planes[at..], area, &weights, &mut out[at..]);
+                }
+            },
+        );
     }
 
     /// As [`draw`](Self::draw), with the derivatives by the source's x and y.
     pub fn draw_with_gradient(&self, x: f64, y: f64, out: &mut [Vec<f32>; 3]) {
-        let ((wx, gx), (wy, gy)) = (self.x.weights(x), self.y.weights(y));
+        let (along_x, along_y) = (self.x.weights(x), self.y.weights(y));
         let area = self.planes.len() / (TAPS * TAPS);
         for o in out.iter_mut() {
-            o.clear();
             o.resize(area, 0.0);
         }
-        let [value, by_x, by_y] = out.each_mut().map(|o| &mut o[..area]);
-        for ((planes, wy), gy) in self.planes.chunks_exact((TAPS * area).max(1)).zip(wy).zip(gy) {
-            let [p, q, r, s] = [0, 1, 2, 3].map(|k| &planes[k * area..(k + 1) * area]);
-            for i in 0..area {
-                let along_x = wx[0] * p[i] + wx[1] * q[i] + wx[2] * r[i] + wx[3] * s[i];
-                let slope_x = gx[0] * p[i] + gx[1] * q[i] + gx[2] * r[i] + gx[3] * s[i];
-                value[i] += wy * along_x;
-                by_x[i] += wy * slope_x;
-                by_y[i] += gy * along_x;
+        widest(
+            #[inline(always)]
+            || {
+                let whole = area - area % GRADIENT_BLOCK;
+                for at in (0..whole).step_by(GRADIENT_BLOCK) {
+                    self.gradient_block::<GRADIENT_BLOCK>(at, area, (&along_x, &along_y), out);
+                }
+                for at in whole..area {
+                    self.gradient_block::<1>(at, area, (&along_x, &along_y), out);
+                }
+            },
+        );
+    }
+
+    /// `N` pixels of the value and its derivatives, from pixel `at` on.
+    #[inline(always)]
+    fn gradient_block<const N: usize>(
+        &self,
+        at: usize,
+        area: usize,
+        ((wx, gx), (wy, gy)): (&AxisWeights, &AxisWeights),
+        [value, by_x, by_y]: &mut [Vec<f32>; 3],
+    ) {
+        let (mut v, mut dx, mut dy) = ([0.0f32; N], [0.0f32; N], [0.0f32; N]);
+        for row in 0..TAPS {
+            let from = row * TAPS * area + at;
+            let p = &self.planes[from..from + N];
+            let q = &self.planes[from + area..from + area + N];
+            let r = &self.planes[from + 2 * area..from + 2 * area + N];
+            let s = &self.planes[from + 3 * area..from + 3 * area + N];
+            for i in 0..N {
+                let along = (wx[0] * p[i] + wx[1] * q[i]) + (wx[2] * r[i] + wx[3] * s[i]);
+                let slope = (gx[0] * p[i] + gx[1] * q[i]) + (gx[2] * r[i] + gx[3] * s[i]);
+                v[i] += wy[row] * along;
+                dx[i] += wy[row] * slope;
+                dy[i] += gy[row] * along;
             }
         }
+        value[at..at + N].copy_from_slice(&v);
+        by_x[at..at + N].copy_from_slice(&dx);
+        by_y[at..at + N].copy_from_slice(&dy);
     }
 }
 

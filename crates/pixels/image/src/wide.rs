@@ -3,14 +3,53 @@
 //! A loop that is compiled for every x86-64 uses vectors of 16 bytes; most processors have 32. `widest`
 //! runs a closure compiled for those where they are there. Nothing is fused or reordered by
 //! that, so the bytes of the result are the same on every processor.
-//! - `exp` and `ln_1p`: straight-line arithmetic, where the library's calls stop the vectoriser
+//! - sums run in lanes, since one running sum would wait for each addition
+//! - `exp`, `ln_1p` and `asin`: straight-line arithmetic, where the library's calls stop the vectoriser
 //!   (Cephes' method: Moshier 1989, "Methods and Programs for Mathematical Functions")
 
-/// Run `work` compiled for the widest vectors of this processor. What it calls must be
-/// `#[inline(always)]` to be compiled so too.
+/// Run `work` compiled for the widest vectors of this processor. The closure itself and what it calls must
+/// be `#[inline(always)]` to be compiled so too: `widest(#[inline(always)] || ...)`.
 #[inline(always)]
 pub fn widest<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
+}
+
+/// Call `add(k, lane)` for each k below `n`, `L` lanes in turn.
+#[inline(always)]
+pub fn in_lanes<const L: usize>(n: usize, mut add: impl FnMut(usize, usize)) {
+    let whole = n - n % L;
+    for from in (0..whole).step_by(L) {
+        for lane in 0..L {
+            add(from + lane, lane);
+        }
+    }
+    for k in whole..n {
+        add(k, k - whole);
+    }
+}
+
+/// The sum of each quantity's four lanes.
+#[inline(always)]
+pub fn across<const N: usize>(lanes: &[[f64; 4]; N]) -> [f64; N] {
+    let mut out = [0.0; N];
+    for (o, l) in out.iter_mut().zip(lanes) {
+        *o = (l[0] + l[1]) + (l[2] + l[3]);
+    }
+    out
+}
+
+/// Sum in lanes: one running sum would wait for each addition.
+#[inline(always)]
+pub fn sum(values: &[f32]) -> f64 {
+    let mut lanes = [0.0f64; 4];
+    let chunks = values.chunks_exact(4);
+    let rest: f64 = chunks.remainder().iter().map(|&v| f64::from(v)).sum();
+    for chunk in chunks {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(v);
+        }
+    }
+    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]) + rest
 }
 
 /// 1.5 x 2^52: a number added to it has its whole part in the lowest bits.
@@ -73,6 +112,33 @@ pub fn ln_1p(x: f64) -> f64 {
     e * LN2_HIGH + (ln_m + (e * LN2_LOW + lost))
 }
 
+/// arcsin x within 3e-16 for -1 <= x <= 1; beyond, that of the end. NaN gives NaN.
+///
+/// Below 1/2 a rational function; above, `pi/2 - 2 arcsin sqrt((1 - x) / 2)`. Coefficients: FreeBSD's msun
+/// (Sun Microsystems 1993), asin.
+#[inline(always)]
+pub fn asin(x: f64) -> f64 {
+    let a = x.abs();
+    let a = if a > 1.0 { 1.0 } else { a };
+    let high = a > 0.5;
+    let z = if high { 0.5 * (1.0 - a) } else { a * a };
+    let s = if high { z.sqrt() } else { a };
+    let mut p = 3.479_331_075_960_211_7e-5;
+    p = p * z + 7.915_349_942_898_145e-4;
+    p = p * z - 4.005_553_450_067_941e-2;
+    p = p * z + 2.012_125_321_348_629_3e-1;
+    p = p * z - 3.255_658_186_224_009_2e-1;
+    p = p * z + 1.666_666_666_666_666_6e-1;
+    let mut q = 7.703_815_055_590_194e-2;
+    q = q * z - 6.882_839_716_054_533e-1;
+    q = q * z + 2.020_945_760_233_505_7;
+    q = q * z - 2.403_394_911_734_414_2;
+    q = q * z + 1.0;
+    let r = s + s * (p * z / q);
+    let r = if high { std::f64::consts::FRAC_PI_2 - 2.0 * r } else { r };
+    if x < 0.0 { -r } else { r }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +154,11 @@ mod tests {
             let (got, want) = (ln_1p(u), u.ln_1p());
             assert!((got - want).abs() < 5e-16 * (1.0 + want), "{u}: {got} {want}");
         }
+        for k in -1000..=1000 {
+            let x = f64::from(k) * 1e-3;
+            assert!((asin(x) - x.asin()).abs() < 4e-16, "{x}: {} {}", asin(x), x.asin());
+        }
+        assert!(asin(f64::NAN).is_nan() && asin(1.1) == std::f64::consts::FRAC_PI_2);
         assert_eq!((exp(0.0), ln_1p(0.0)), (1.0, 0.0));
         assert!(exp(f64::NAN).is_nan() && ln_1p(f64::NAN).is_nan());
         assert!(exp(-1e9) > 0.0 && exp(-1e9) < 1e-300 && exp(1e9) > 1e300);
@@ -97,6 +168,12 @@ mod tests {
     fn wide_and_narrow_are_the_same_bits() {
         let x: Vec<f64> = (0..1003).map(|k| f64::from(k) * 0.037).collect();
         let all = |x: &[f64]| x.iter().map(|x| exp(-3.1 * ln_1p(*x))).collect::<Vec<_>>();
-        assert_eq!(all(&x), widest(|| x.iter().map(|x| exp(-3.1 * ln_1p(*x))).collect::<Vec<_>>()));
+        assert_eq!(
+            all(&x),
+            widest(
+                #[inline(always)]
+                || x.iter().map(|x| exp(-3.1 * ln_1p(*x))).collect::<Vec<_>>()
+            )
+        );
     }
 }

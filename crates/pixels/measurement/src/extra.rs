@@ -1,12 +1,13 @@
 //! What is measured of a source beside its position and plain fluxes: windowed centroid, errors of the
 //! moments, and the model fits that the configuration asks for.
 
+use crate::columns::fill;
 use crate::config::{MeasurementConfig, ModelFit};
 use crate::models::{
     CModel, Gaap, ModelPsf, ModelScratch, Sketch, Start, Trail, View, cmodel, cmodel_after,
     cmodel_reach, gaap, gaap_reach, gaap_total_sigma, sketch, trail, trail_reach,
 };
-use crate::row::Target;
+use crate::row::{Row, Target};
 use crate::stamp::{EMPTY, OTHER, Scene, Stamp, UNUSABLE};
 use crate::windowed::{Planes, Windowed, moment_errors, windowed_centroid};
 use elqui_image::{Footprint, PsfModel};
@@ -59,32 +60,45 @@ impl Extra {
         self.win = Windowed { x: w.x + x0, y: w.y + y0, ..w };
     }
 
-    /// Put it into the table.
-    pub fn write(&self, t: &mut SourceTable, k: usize) {
-        (t.x_win[k], t.y_win[k]) = (self.win.x, self.win.y);
-        (t.x_win_err[k], t.y_win_err[k]) = (self.win.x_err as f32, self.win.y_err as f32);
-        t.x_win_flag[k] = self.win.flag;
-        [t.ixx_err[k], t.iyy_err[k], t.ixy_err[k]] = self.shape_err.map(|e| e as f32);
-        let [a, b, c] = &self.gaap;
-        (t.gaap1p0_flux[k], t.gaap1p0_flux_err[k]) = (a.flux, a.flux_err);
-        (t.gaap1p5_flux[k], t.gaap1p5_flux_err[k]) = (b.flux, b.flux_err);
-        (t.gaap2p5_flux[k], t.gaap2p5_flux_err[k]) = (c.flux, c.flux_err);
-        t.gaap_flux_flag[k] = self.gaap.iter().any(|g| g.flag);
-        let c = &self.cmodel;
-        (t.cmodel_flux[k], t.cmodel_flux_err[k]) = (c.flux, c.flux_err);
-        t.cmodel_frac_dev[k] = c.frac_dev as f32;
-        t.cmodel_radius[k] = c.radius as f32;
-        t.cmodel_axis_ratio[k] = c.axis_ratio as f32;
-        t.cmodel_angle[k] = c.angle_deg as f32;
-        t.cmodel_chi2[k] = c.chi2 as f32;
-        t.cmodel_flux_flag[k] = c.flag;
-        let r = &self.trail;
-        (t.trail_x[k], t.trail_y[k]) = (r.x, r.y);
-        (t.trail_flux[k], t.trail_flux_err[k]) = (r.flux, r.flux_err);
-        (t.trail_length[k], t.trail_length_err[k]) = (r.length as f32, r.length_err as f32);
-        t.trail_angle[k] = r.angle_deg as f32;
-        t.trail_chi2[k] = r.chi2 as f32;
-        t.trail_flag[k] = r.flag;
+    /// Put those of rows into the table, from row `at` on.
+    pub fn write(rows: &[&Row], t: &mut SourceTable, at: usize) {
+        macro_rules! columns {
+            ($($column:ident: $value:expr;)*) => { $(fill(&mut t.$column, at, rows, $value);)* };
+        }
+        columns! {
+            x_win: |r| r.extra.win.x;
+            y_win: |r| r.extra.win.y;
+            x_win_err: |r| r.extra.win.x_err as f32;
+            y_win_err: |r| r.extra.win.y_err as f32;
+            x_win_flag: |r| r.extra.win.flag;
+            ixx_err: |r| r.extra.shape_err[0] as f32;
+            iyy_err: |r| r.extra.shape_err[1] as f32;
+            ixy_err: |r| r.extra.shape_err[2] as f32;
+            gaap1p0_flux: |r| r.extra.gaap[0].flux;
+            gaap1p0_flux_err: |r| r.extra.gaap[0].flux_err;
+            gaap1p5_flux: |r| r.extra.gaap[1].flux;
+            gaap1p5_flux_err: |r| r.extra.gaap[1].flux_err;
+            gaap2p5_flux: |r| r.extra.gaap[2].flux;
+            gaap2p5_flux_err: |r| r.extra.gaap[2].flux_err;
+            gaap_flux_flag: |r| r.extra.gaap.iter().any(|g| g.flag);
+            cmodel_flux: |r| r.extra.cmodel.flux;
+            cmodel_flux_err: |r| r.extra.cmodel.flux_err;
+            cmodel_frac_dev: |r| r.extra.cmodel.frac_dev as f32;
+            cmodel_radius: |r| r.extra.cmodel.radius as f32;
+            cmodel_axis_ratio: |r| r.extra.cmodel.axis_ratio as f32;
+            cmodel_angle: |r| r.extra.cmodel.angle_deg as f32;
+            cmodel_chi2: |r| r.extra.cmodel.chi2 as f32;
+            cmodel_flux_flag: |r| r.extra.cmodel.flag;
+            trail_x: |r| r.extra.trail.x;
+            trail_y: |r| r.extra.trail.y;
+            trail_flux: |r| r.extra.trail.flux;
+            trail_flux_err: |r| r.extra.trail.flux_err;
+            trail_length: |r| r.extra.trail.length as f32;
+            trail_length_err: |r| r.extra.trail.length_err as f32;
+            trail_angle: |r| r.extra.trail.angle_deg as f32;
+            trail_chi2: |r| r.extra.trail.chi2 as f32;
+            trail_flag: |r| r.extra.trail.flag;
+        }
     }
 }
 

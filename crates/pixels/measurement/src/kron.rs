@@ -7,7 +7,11 @@
 //!   coverage of the ellipse along its normal (exact to 1e-3 of the sum for radii above 3 pixels)
 
 use crate::stamp::{EMPTY, Stamp};
+use elqui_image::vectors::{LANES, Simd, Totals, V8, WithSimd, run};
 use std::ops::Range;
+
+/// Columns of a vector.
+const STEPS: [f32; LANES] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
 
 /// Second moments, pixel^2.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,74 +107,112 @@ fn whole_numbers(low: f64, high: f64, n: usize) -> Range<usize> {
 pub fn radius(stamp: &Stamp, center: (f64, f64), shape: &Shape, extent_sigma: f64) -> f64 {
     let limit = extent_sigma * shape.sigma();
     let e = Ellipse::new(stamp, center, shape);
-    let (mut sum, mut moment) = (0.0, 0.0);
-    for j in e.rows(limit) {
-        let chord = e.chord(j, limit, 0.0);
-        let dy = j as f64 - e.cy;
-        let (constant, linear) = (e.c * dy * dy, 2.0 * e.b * dy);
-        // Pixels without a value are 0 in the stamp and need no test.
-        for (i, &v) in chord.clone().zip(&stamp.image.row(j)[chord]) {
-            let dx = i as f64 - e.cx;
-            let r2 = constant + (linear + e.a * dx) * dx;
-            let v = if r2 <= limit * limit { f64::from(v) } else { 0.0 };
-            sum += v;
-            moment += v * r2.max(0.0).sqrt();
+    let [light, moment] = run(FirstMoment { stamp, ellipse: &e, limit });
+    let r = moment / light;
+    if light > 0.0 && r > 0.0 && r < limit { r } else { f64::NAN }
+}
+
+/// The kernel of the light and of light times radius within `limit`.
+struct FirstMoment<'a> {
+    stamp: &'a Stamp,
+    ellipse: &'a Ellipse,
+    limit: f64,
+}
+
+impl WithSimd for FirstMoment<'_> {
+    type Output = [f64; 2];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 2] {
+        let Self { stamp, ellipse: e, limit } = self;
+        let (zero, limit2) = (V8::splat(simd, 0.0), V8::splat(simd, (limit * limit) as f32));
+        let a = V8::splat(simd, e.a as f32);
+        let mut totals = Totals::<S, 2>::new(simd);
+        for j in e.rows(limit) {
+            let chord = e.chord(j, limit, 0.0);
+            let dy = j as f64 - e.cy;
+            let constant = V8::splat(simd, (e.c * dy * dy) as f32);
+            let linear = V8::splat(simd, (2.0 * e.b * dy) as f32);
+            let mut dx =
+                V8::load(simd, &STEPS) + V8::splat(simd, (chord.start as f64 - e.cx) as f32);
+            // Pixels without a value are 0 in the stamp and need no test.
+            let row = &stamp.image.row(j)[chord];
+            for at in (0..row.len()).step_by(LANES) {
+                let r2 = (constant + (linear + a * dx) * dx).max(zero);
+                let light = r2.select_at_most(limit2, V8::load(simd, &row[at..]), zero);
+                let sums = &mut totals.running;
+                sums[0] += light;
+                sums[1] += light * r2.sqrt();
+                dx += V8::splat(simd, LANES as f32);
+            }
+            totals.end_row();
         }
+        totals.finish()
     }
-    let r = moment / sum;
-    if sum > 0.0 && r > 0.0 && r < limit { r } else { f64::NAN }
 }
 
 /// Sum within the ellipse of circularised radius `aperture`.
 pub fn flux(stamp: &Stamp, center: (f64, f64), shape: &Shape, aperture: f64, radius: f64) -> Kron {
-    let (mut sum, mut var, mut area) = (0.0, 0.0, 0.0);
+    let e = Ellipse::new(stamp, center, shape);
     // The radius changes by at most this along half a pixel.
     let steepest = 0.5 * shape.sigma() * (shape.ixx + shape.iyy).sqrt() / shape.det().sqrt();
-    let e = Ellipse::new(stamp, center, shape);
-    for j in e.rows(aperture) {
-        let (image, variance, mask) =
-            (stamp.image.row(j), stamp.variance.row(j), stamp.mask.row(j));
-        let dy = j as f64 - e.cy;
-        let outer = e.chord(j, aperture, 1.5);
-        // Well inside every pixel counts whole.
-        let core = (aperture - steepest).max(0.0);
-        let inner = if core * core > dy * dy / e.a { e.chord(j, core, 0.0) } else { 0..0 };
-        let (first, second) = if inner.is_empty() {
-            (outer, 0..0)
-        } else {
-            (outer.start..inner.start, inner.end..outer.end)
-        };
-        for i in first.chain(second) {
-            let dx = i as f64 - e.cx;
-            let (gx, gy) = (e.a * dx + e.b * dy, e.b * dx + e.c * dy);
-            let r = (gx * dx + gy * dy).max(0.0).sqrt();
-            let depth = aperture - r;
-            if depth <= -steepest || mask[i] & EMPTY != 0 {
-                continue;
-            }
-            // Half the gradient of radius^2 is r times that of the radius.
-            let slope = (gx * gx + gy * gy).max(1e-12).sqrt();
-            let w = if depth >= steepest { 1.0 } else { (0.5 + depth * r / slope).clamp(0.0, 1.0) };
-            sum += w * f64::from(image[i]);
-            var += w * w * f64::from(variance[i]);
-            area += w;
-        }
-        // Without a value image and variance are 0.
-        let whole = image[inner.clone()].iter().zip(&variance[inner.clone()]).zip(&mask[inner]);
-        let (mut row_sum, mut row_var, mut row_empty, mut row_area) = (0.0, 0.0, 0, 0);
-        for ((v, s), m) in whole {
-            row_sum += f64::from(*v);
-            row_var += f64::from(*s);
-            row_empty += m & EMPTY;
-            row_area += 1;
-        }
-        sum += row_sum;
-        var += row_var;
-        area += f64::from(row_area - row_empty / EMPTY);
-    }
+    let [flux, variance, area] = run(EllipseSums { stamp, ellipse: &e, aperture, steepest });
     let total = std::f64::consts::PI * aperture * aperture;
     if !(area > 0.0) {
         return Kron { flux: f64::NAN, variance: f64::NAN, radius, lost: 1.0 };
     }
-    Kron { flux: sum, variance: var, radius, lost: (1.0 - area / total).max(0.0) }
+    Kron { flux, variance, radius, lost: (1.0 - area / total).max(0.0) }
+}
+
+/// The kernel of light, variance and usable area within the ellipse.
+struct EllipseSums<'a> {
+    stamp: &'a Stamp,
+    ellipse: &'a Ellipse,
+    aperture: f64,
+    /// The radius changes by at most this along half a pixel.
+    steepest: f64,
+}
+
+impl WithSimd for EllipseSums<'_> {
+    type Output = [f64; 3];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 3] {
+        let Self { stamp, ellipse: e, aperture, steepest } = self;
+        let (zero, one) = (V8::splat(simd, 0.0), V8::splat(simd, 1.0));
+        let (a, b) = (V8::splat(simd, e.a as f32), V8::splat(simd, e.b as f32));
+        let (radius, tiny) = (V8::splat(simd, aperture as f32), V8::splat(simd, 1e-12));
+        let (near, half) = (V8::splat(simd, steepest as f32), V8::splat(simd, 0.5));
+        let mut totals = Totals::<S, 3>::new(simd);
+        let mut usable = Vec::new();
+        for j in e.rows(aperture) {
+            let dy = j as f64 - e.cy;
+            let chord = e.chord(j, aperture, 1.5);
+            let x0 = V8::splat(simd, (chord.start as f64 - e.cx) as f32);
+            let mut dx = V8::load(simd, &STEPS) + x0;
+            let (b_dy, c_dy) =
+                (V8::splat(simd, (e.b * dy) as f32), V8::splat(simd, (e.c * dy) as f32));
+            let dy = V8::splat(simd, dy as f32);
+            let (image, variance) =
+                (&stamp.image.row(j)[chord.clone()], &stamp.variance.row(j)[chord.clone()]);
+            usable.clear();
+            usable.extend(stamp.mask.row(j)[chord].iter().map(|m| f32::from(m & EMPTY == 0)));
+            for at in (0..usable.len()).step_by(LANES) {
+                let (gx, gy) = (a * dx + b_dy, b * dx + c_dy);
+                let r = (gx * dx + gy * dy).max(zero).sqrt();
+                let depth = radius - r;
+                // Half the gradient of radius^2 is r times that of the radius.
+                let slope = (gx * gx + gy * gy).max(tiny).sqrt();
+                let border = (half + depth * r / slope).max(zero).min(one);
+                // Well inside every pixel counts whole.
+                let w = near.select_at_most(depth, one, border);
+                let w = w * V8::load(simd, &usable[at..]);
+                let sums = &mut totals.running;
+                sums[0] += w * V8::load(simd, &image[at..]);
+                sums[1] += w * w * V8::load(simd, &variance[at..]);
+                sums[2] += w;
+                dx += V8::splat(simd, LANES as f32);
+            }
+            totals.end_row();
+        }
+        totals.finish()
+    }
 }

@@ -6,6 +6,7 @@
 
 mod apcorr;
 mod classify;
+mod columns;
 mod config;
 mod error;
 mod extra;

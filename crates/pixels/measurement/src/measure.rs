@@ -16,6 +16,9 @@ use elqui_image::{Exposure, Footprint, HeavyFootprint, PsfSampler};
 use elqui_schema::SourceTable;
 use rayon::prelude::*;
 
+/// Rows that are written at a time.
+const BLOCK_ROWS: usize = 32;
+
 /// A detection and what the deblender made of it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Parent {
@@ -68,11 +71,16 @@ pub fn measure(exposure: &Exposure, parents: &[Parent], config: &MeasurementConf
     }
     let mut table = SourceTable::with_rows(rows.iter().map(Vec::len).sum());
     table.flux_unit = "adu".into();
+    let flat: Vec<&Row> = rows.iter().flatten().collect();
+    for (block, rows) in flat.chunks(BLOCK_ROWS).enumerate() {
+        Row::write(rows, &mut table, block * BLOCK_ROWS);
+    }
     let mut at = 0;
     for (parent, group) in parents.iter().zip(&rows) {
-        let parent_id = at as i64 + 1;
-        for (k, row) in group.iter().enumerate() {
-            row.write(&mut table, at);
+        let family = at..at + group.len();
+        at = family.end;
+        let parent_id = family.start as i64 + 1;
+        for (k, at) in family.enumerate() {
             table.source_id[at] = at as i64 + 1;
             table.parent_source_id[at] = if k == 0 { 0 } else { parent_id };
             table.deblend_n_child[at] = if k == 0 { parent.children.len() as i32 } else { 0 };
@@ -86,12 +94,11 @@ pub fn measure(exposure: &Exposure, parents: &[Parent], config: &MeasurementConf
                 None if parent.children.is_empty() => 0.0,
                 None => f32::NAN,
             };
-            table.visit[at] = exposure.info.visit as i64;
-            table.detector[at] = exposure.info.detector as i32;
-            table.mid_mjd_tai[at] = exposure.info.mid_mjd_tai.0;
-            at += 1;
         }
     }
+    table.visit.fill(exposure.info.visit as i64);
+    table.detector.fill(exposure.info.detector as i32);
+    table.mid_mjd_tai.fill(exposure.info.mid_mjd_tai.0);
     crate::classify(&mut table);
     table
 }

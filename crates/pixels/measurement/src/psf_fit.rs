@@ -9,6 +9,7 @@
 //! - errors: propagated from the full variance of each pixel through the estimator used
 
 use crate::stamp::{Stamp, UNUSABLE};
+use elqui_image::vectors::{LANES, Simd, V8, WithSimd, run, sums};
 use elqui_image::{LocalPsf, PsfSampler};
 
 /// Memory that fits reuse.
@@ -18,8 +19,39 @@ pub struct Scratch {
     /// The PSF as last drawn, and its gradients.
     pub drawn: [Vec<f32>; 3],
     pub values: Vec<f32>,
+    /// The stamp that a source is measured on.
+    pub stamp: Stamp,
+    under: Under,
     pub spread: crate::spread::Scratch,
     pub joint: crate::joint::Scratch,
+}
+
+/// The stamp's pixels under a drawn PSF, pixel for pixel, so that sums run through plain arrays.
+#[derive(Default)]
+struct Under {
+    image: Vec<f32>,
+    variance: Vec<f32>,
+    /// 1 where usable; 0 elsewhere, as outside the stamp.
+    used: Vec<f32>,
+}
+
+impl Under {
+    fn fill(&mut self, stamp: &Stamp, local: &LocalPsf) {
+        let area = (2 * local.half_width() + 1).pow(2);
+        for plane in [&mut self.image, &mut self.variance, &mut self.used] {
+            plane.clear();
+            plane.resize(area, 0.0);
+        }
+        let (image, variance) = (stamp.image.data(), stamp.variance.data());
+        let mask = stamp.mask.data();
+        for (at, psf_at, n) in overlap(stamp, local) {
+            self.image[psf_at..psf_at + n].copy_from_slice(&image[at..at + n]);
+            self.variance[psf_at..psf_at + n].copy_from_slice(&variance[at..at + n]);
+            for (u, m) in self.used[psf_at..psf_at + n].iter_mut().zip(&mask[at..at + n]) {
+                *u = (1 - (m & UNUSABLE)) as f32;
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,6 +129,9 @@ pub fn fit_position(
     for iteration in 0..ITERATIONS_MAX {
         if !scratch.local.covers(x, y) {
             sampler.localise(x, y, &mut scratch.local);
+            scratch.under.fill(stamp, &scratch.local);
+        } else if iteration == 0 {
+            scratch.under.fill(stamp, &scratch.local);
         }
         if iteration == 0 && gain.is_finite() && gain > 0.0 {
             sky = sky_variance(stamp, &scratch.local, &mut scratch.values);
@@ -104,7 +139,7 @@ pub fn fit_position(
         scratch.local.draw_with_gradient(x, y, &mut scratch.drawn);
         // Relative weight 1 / (1 + ratio P).
         let ratio = if sky > 0.0 && flux > 0.0 { (flux / (gain * sky)) as f32 } else { 0.0 };
-        let s = sums::<false>(stamp, &scratch.local, &scratch.drawn, ratio);
+        let s = run(Normal::<false> { under: &scratch.under, drawn: &scratch.drawn, ratio });
         let Some(inverse) = invert3(&s.a) else { return out };
         let solved = inverse.map(|r| r[0] * s.b[0] + r[1] * s.b[1] + r[2] * s.b[2]);
         flux = solved[0];
@@ -123,7 +158,7 @@ pub fn fit_position(
         }
         // The first pass has no photon noise in its weights: always take a second.
         if length < STEP_MIN && (iteration > 0 || !(sky > 0.0)) {
-            let s = sums::<true>(stamp, &scratch.local, &scratch.drawn, ratio);
+            let s = run(Normal::<true> { under: &scratch.under, drawn: &scratch.drawn, ratio });
             let c = sandwich(&inverse, &s.v);
             out = PsfFit {
                 x,
@@ -145,47 +180,46 @@ struct Sums {
     v: [f64; 6],
 }
 
-fn sums<const ERRORS: bool>(
-    stamp: &Stamp,
-    local: &LocalPsf,
-    drawn: &[Vec<f32>; 3],
+/// The kernel of the sums; relative weights are 1 / (1 + ratio P).
+struct Normal<'a, const ERRORS: bool> {
+    under: &'a Under,
+    drawn: &'a [Vec<f32>; 3],
     ratio: f32,
-) -> Sums {
-    let [value, by_x, by_y] = drawn;
-    let mut out = Sums { a: [0.0; 6], b: [0.0; 3], v: [0.0; 6] };
-    let (image, variance, mask) = (stamp.image.data(), stamp.variance.data(), stamp.mask.data());
-    for (at, psf_at, n) in overlap(stamp, local) {
-        let mut row = [0.0f32; 15];
-        let pixels = image[at..at + n].iter().zip(&variance[at..at + n]).zip(&mask[at..at + n]);
-        let model = value[psf_at..psf_at + n]
-            .iter()
-            .zip(&by_x[psf_at..psf_at + n])
-            .zip(&by_y[psf_at..psf_at + n]);
-        for (((&d, &var), &m), ((&p, &gx), &gy)) in pixels.zip(model) {
-            let usable = (1 - (m & UNUSABLE)) as f32;
-            let w = usable / (1.0 + ratio * p.max(0.0));
+}
+
+impl<const ERRORS: bool> WithSimd for Normal<'_, ERRORS> {
+    type Output = Sums;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Sums {
+        let [value, by_x, by_y] = self.drawn;
+        let Under { image, variance, used } = self.under;
+        let (zero, one) = (V8::splat(simd, 0.0), V8::splat(simd, 1.0));
+        let ratio = V8::splat(simd, self.ratio);
+        let (mut a, mut b, mut v) = ([zero; 6], [zero; 3], [zero; 6]);
+        for at in (0..image.len()).step_by(LANES) {
+            let (p, gx, gy) = (
+                V8::load(simd, &value[at..]),
+                V8::load(simd, &by_x[at..]),
+                V8::load(simd, &by_y[at..]),
+            );
+            let w = V8::load(simd, &used[at..]) / (one + ratio * p.max(zero));
             let (wp, wx, wy) = (w * p, w * gx, w * gy);
-            let s = w * var;
-            let t = [wp * p, wp * gx, wp * gy, wx * gx, wx * gy, wy * gy, wp * d, wx * d, wy * d];
-            for (r, t) in row.iter_mut().zip(t) {
-                *r += t;
-            }
-            if ERRORS {
-                for k in 0..6 {
-                    row[9 + k] += s * t[k];
+            let t = [wp * p, wp * gx, wp * gy, wx * gx, wx * gy, wy * gy];
+            // t holds one w: together w^2 var.
+            let s = if ERRORS { w * V8::load(simd, &variance[at..]) } else { zero };
+            for k in 0..6 {
+                a[k] += t[k];
+                if ERRORS {
+                    v[k] += s * t[k];
                 }
             }
+            let d = V8::load(simd, &image[at..]);
+            b[0] += wp * d;
+            b[1] += wx * d;
+            b[2] += wy * d;
         }
-        for k in 0..6 {
-            out.a[k] += f64::from(row[k]);
-            out.v[k] += f64::from(row[9 + k]);
-        }
-        // s above is w var; t holds one w: together w^2 var.
-        for k in 0..3 {
-            out.b[k] += f64::from(row[6 + k]);
-        }
+        Sums { a: sums(&a), b: sums(&b), v: sums(&v) }
     }
-    out
 }
 
 /// Inverse of a symmetric 3 x 3 matrix given as (00, 01, 02, 11, 12, 22).
@@ -221,22 +255,38 @@ pub fn flux_at(
         sampler.localise(x, y, &mut scratch.local);
     }
     scratch.local.draw(x, y, &mut scratch.drawn[0]);
-    let value = &scratch.drawn[0];
-    let (mut pd, mut pp, mut ppv, mut light) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
-    let (image, variance, mask) = (stamp.image.data(), stamp.variance.data(), stamp.mask.data());
-    for (at, psf_at, n) in overlap(stamp, &scratch.local) {
-        for (k, &p) in value[psf_at..psf_at + n].iter().enumerate() {
-            let q = f64::from(p) * f64::from(1 - (mask[at + k] & UNUSABLE));
-            pd += q * f64::from(image[at + k]);
-            pp += q * q;
-            ppv += q * q * f64::from(variance[at + k]);
-            light += q;
-        }
-    }
-    let all: f64 = value.iter().map(|&p| f64::from(p)).sum();
+    scratch.under.fill(stamp, &scratch.local);
+    let [pd, pp, ppv, light, all] =
+        run(FluxSums { under: &scratch.under, value: &scratch.drawn[0] });
     let lost = if all > 0.0 { (1.0 - light / all).clamp(0.0, 1.0) } else { 1.0 };
     if !(pp > 0.0) {
         return PsfFlux { flux: f64::NAN, flux_err: f64::NAN, lost: 1.0 };
     }
     PsfFlux { flux: pd / pp, flux_err: ppv.sqrt() / pp, lost }
+}
+
+/// Sums of P I, P^2, P^2 V and P over the usable pixels, and of P over all.
+struct FluxSums<'a> {
+    under: &'a Under,
+    value: &'a [f32],
+}
+
+impl WithSimd for FluxSums<'_> {
+    type Output = [f64; 5];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 5] {
+        let Under { image, variance, used } = self.under;
+        let mut out = [V8::splat(simd, 0.0); 5];
+        for at in (0..image.len()).step_by(LANES) {
+            let p = V8::load(simd, &self.value[at..]);
+            let q = p * V8::load(simd, &used[at..]);
+            let qq = q * q;
+            out[0] += q * V8::load(simd, &image[at..]);
+            out[1] += qq;
+            out[2] += qq * V8::load(simd, &variance[at..]);
+            out[3] += q;
+            out[4] += p;
+        }
+        sums(&out)
+    }
 }

@@ -11,7 +11,6 @@ use crate::stamp::{DETECTED, EMPTY, Scene, Stamp, UNUSABLE};
 use elqui_image::{
     Footprint, HeavyFootprint, MaskPlane, PsfSampler, adaptive_moments, aperture_sums,
 };
-use elqui_schema::SourceTable;
 
 /// Radii of the apertures, pixels; the columns' names carry them.
 const RADII: [f64; 5] = [3.0, 6.0, 9.0, 12.0, 17.0];
@@ -45,27 +44,27 @@ pub struct Target<'a> {
 /// What was measured of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    x: f64,
-    y: f64,
-    x_err: f64,
-    y_err: f64,
-    centroid_flag: bool,
-    psf_flux: [f64; 2],
-    psf_flag: bool,
-    spread: [f64; 2],
-    apertures: [[f64; 2]; 5],
-    aperture_flag: bool,
-    kron: [f64; 2],
-    kron_radius: f64,
-    kron_flag: bool,
-    shape: Option<Shape>,
-    shape_psf: Option<Shape>,
-    sky: [f64; 2],
-    snr: f32,
-    bits: u32,
-    bits_center: u32,
-    at_border: bool,
-    off_image: bool,
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) x_err: f64,
+    pub(crate) y_err: f64,
+    pub(crate) centroid_flag: bool,
+    pub(crate) psf_flux: [f64; 2],
+    pub(crate) psf_flag: bool,
+    pub(crate) spread: [f64; 2],
+    pub(crate) apertures: [[f64; 2]; 5],
+    pub(crate) aperture_flag: bool,
+    pub(crate) kron: [f64; 2],
+    pub(crate) kron_radius: f64,
+    pub(crate) kron_flag: bool,
+    pub(crate) shape: Option<Shape>,
+    pub(crate) shape_psf: Option<Shape>,
+    pub(crate) sky: [f64; 2],
+    pub(crate) snr: f32,
+    pub(crate) bits: u32,
+    pub(crate) bits_center: u32,
+    pub(crate) at_border: bool,
+    pub(crate) off_image: bool,
     /// Windowed centroid, errors of the moments, model fits.
     pub extra: Extra,
 }
@@ -167,32 +166,44 @@ impl Tools<'_> {
         }
         let half = (self.config.sky_outer_pixels.max(RADII[4] + 3.0).ceil() as i32).min(500);
         let middle = (x.round() as i32, y.round() as i32);
-        let Some(mut stamp) = self.scene.stamp(middle, half, target.parent, target.child) else {
-            return row;
-        };
+        let mut stamp = std::mem::take(&mut scratch.stamp);
+        if self.scene.cut(middle, half, target.parent, target.child, &mut stamp) {
+            self.measure_on(&mut stamp, half, target, &mut row, scratch);
+        }
+        scratch.stamp = stamp;
+        row
+    }
+
+    fn measure_on(
+        &self,
+        stamp: &mut Stamp,
+        half: i32,
+        target: &Target<'_>,
+        row: &mut Row,
+        scratch: &mut Scratch,
+    ) {
+        let (x, y) = (row.x, row.y);
+        let middle = (x.round() as i32, y.round() as i32);
         let psf_shape = self.shapes.map(|s| s.at(x, y));
         row.shape_psf = psf_shape.map(|s| s.shape);
-        self.position(&stamp, &mut row, scratch);
-        self.center_flags(&mut row);
-        self.moments(&stamp, psf_shape, &mut row);
+        self.position(stamp, row, scratch);
+        self.center_flags(row);
+        self.moments(stamp, psf_shape, row);
         let moments = row.shape.map(|s| [s.ixx, s.iyy, s.ixy]);
         let sigma = psf_shape.map_or(1.5, |p| p.shape.sigma());
-        row.extra.cheap(&stamp, (row.x, row.y), moments, sigma);
-        self.psf_flux(&stamp, &mut row, scratch);
-        self.apertures(&stamp, &mut row);
-        self.sky(&stamp, &mut row, scratch);
+        row.extra.cheap(stamp, (row.x, row.y), moments, sigma);
+        self.psf_flux(stamp, row, scratch);
+        self.apertures(stamp, row);
+        self.sky(stamp, row, scratch);
         // A source that is larger than the stamp is given a larger one.
         if let Some(shape) = row.shape {
             let reach = (self.config.kron_extent_sigma * shape.sigma_major()).ceil() + 3.0;
             let reach = reach.min(self.config.kron_semi_major_pixels_max) as i32;
-            if reach > half
-                && let Some(larger) = self.scene.stamp(middle, reach, target.parent, target.child)
-            {
-                stamp = larger;
+            if reach > half {
+                self.scene.cut(middle, reach, target.parent, target.child, stamp);
             }
         }
-        self.kron(&stamp, psf_shape, &mut row);
-        row
+        self.kron(stamp, psf_shape, row);
     }
 
     fn position(&self, stamp: &Stamp, row: &mut Row, scratch: &mut Scratch) {
@@ -335,53 +346,5 @@ impl Tools<'_> {
                 row.bits_center |= self.scene.exposure.mask.get(i, j).unwrap_or(0);
             }
         }
-    }
-}
-
-impl Row {
-    /// Put the row into the table.
-    pub fn write(&self, t: &mut SourceTable, k: usize) {
-        (t.x[k], t.y[k]) = (self.x, self.y);
-        (t.x_err[k], t.y_err[k]) = (self.x_err as f32, self.y_err as f32);
-        t.centroid_flag[k] = self.centroid_flag;
-        [t.psf_flux[k], t.psf_flux_err[k]] = self.psf_flux;
-        t.psf_flux_flag[k] = self.psf_flag;
-        (t.spread_model[k], t.spread_model_err[k]) = (self.spread[0] as f32, self.spread[1] as f32);
-        [t.ap03_flux[k], t.ap03_flux_err[k]] = self.apertures[0];
-        [t.ap06_flux[k], t.ap06_flux_err[k]] = self.apertures[1];
-        [t.ap09_flux[k], t.ap09_flux_err[k]] = self.apertures[2];
-        [t.ap12_flux[k], t.ap12_flux_err[k]] = self.apertures[3];
-        [t.ap17_flux[k], t.ap17_flux_err[k]] = self.apertures[4];
-        t.ap_flux_flag[k] = self.aperture_flag;
-        [t.kron_flux[k], t.kron_flux_err[k]] = self.kron;
-        t.kron_rad[k] = self.kron_radius as f32;
-        t.kron_flux_flag[k] = self.kron_flag;
-        t.shape_flag[k] = self.shape.is_none();
-        if let Some(s) = self.shape {
-            (t.ixx[k], t.iyy[k], t.ixy[k]) = (s.ixx as f32, s.iyy as f32, s.ixy as f32);
-        }
-        if let Some(s) = self.shape_psf {
-            (t.ixx_psf[k], t.iyy_psf[k], t.ixy_psf[k]) = (s.ixx as f32, s.iyy as f32, s.ixy as f32);
-        }
-        (t.sky[k], t.sky_err[k]) = (self.sky[0] as f32, self.sky[1] as f32);
-        t.detect_snr[k] = self.snr;
-        let (any, center) = (
-            |p: MaskPlane| self.bits & p.bit() != 0,
-            |p: MaskPlane| self.bits_center & p.bit() != 0,
-        );
-        t.pixel_flags_bad[k] = any(MaskPlane::Bad);
-        t.pixel_flags_cr[k] = any(MaskPlane::Cr);
-        t.pixel_flags_cr_center[k] = center(MaskPlane::Cr);
-        t.pixel_flags_edge[k] = self.at_border || any(MaskPlane::Edge);
-        t.pixel_flags_interpolated[k] = any(MaskPlane::Intrp);
-        t.pixel_flags_interpolated_center[k] = center(MaskPlane::Intrp);
-        t.pixel_flags_saturated[k] = any(MaskPlane::Sat);
-        t.pixel_flags_saturated_center[k] = center(MaskPlane::Sat);
-        t.pixel_flags_suspect[k] = any(MaskPlane::Suspect);
-        t.pixel_flags_nodata[k] = any(MaskPlane::NoData);
-        t.pixel_flags_streak[k] = any(MaskPlane::Streak);
-        t.pixel_flags_streak_center[k] = center(MaskPlane::Streak);
-        t.pixel_flags_offimage[k] = self.off_image;
-        self.extra.write(t, k);
     }
 }

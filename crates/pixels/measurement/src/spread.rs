@@ -1,27 +1,42 @@
 //! How much a source spreads beyond the PSF: a linear matched filter.
 //!
 //! - model: I = F P + E (P_b - P), P the PSF at the source and P_b the PSF widened by a binomial kernel
-//!   to about 1.3 times its area; F and E by least squares with constant weights
+//!   to about 1.6 times its area; F and E by least squares with constant weights, inside a circle
+//! - the template need not be exact: a point source has none of it. At the drawn PSF's border it is widened
+//!   as if it went on with what it has there
 //! - output: (E / F) x (T_b / T - 1), T the trace of the second moments: 0 for a point source, about the
 //!   relative excess of area of a small galaxy; and its error, from each pixel's variance
 //! - source: the idea is SPREAD_MODEL's (Desai et al. 2012, ApJ 757, 83, sec. 5.1; Bouy et al. 2013,
 //!   A&A 554, A101); differs in the template, which is matched to the galaxies that are hardest to
 //!   tell, in units of area, and in that it is one fit instead of a difference of two ratios
 //! - it never fails to converge: there is nothing to iterate
+//! - company: where the spread is significant, a second point is looked for on what P, its slopes and P_b leave,
+//!   from one FWHM on. Found, it is part of the fit: a galaxy is the same on either side, a star with an
+//!   unseen neighbour is not
+
+mod company;
 
 use crate::psf_fit::overlap;
 use crate::stamp::{Stamp, UNUSABLE};
+use company::Company;
 use elqui_image::LocalPsf;
+use elqui_image::wide::widest;
 
 /// Excess of area that the template has, nearly.
-const EXCESS: f64 = 0.3;
-const PASSES_MAX: usize = 24;
+const EXCESS: f64 = 0.6;
+const PASSES_MAX: usize = 48;
+/// A second point is looked for where the spread is above this many errors, and below this.
+const LOOK_SIGMA: f64 = 2.0;
+const LOOK_MAX: f64 = 1.5;
+/// FWHM of a PSF of unit ixx + iyy, nearly.
+const FWHM: f64 = 1.65;
 
 /// Memory that calls reuse.
 #[derive(Default)]
 pub struct Scratch {
     wide: Vec<f32>,
     row: Vec<f32>,
+    company: Company,
 }
 
 /// Excess of area and its error; NaN where nothing can be said.
@@ -41,8 +56,7 @@ pub fn spread(
     // A pass of (1, 2, 1) / 4 along both axes adds half a pixel^2 to each second moment.
     let passes = ((EXCESS * area).round() as usize).clamp(1, PASSES_MAX);
     let side = 2 * local.half_width() + 1;
-    // Pixels that the kernel reaches from outside of the drawn stamp are left out.
-    let rim = passes.min(side / 4);
+    let radius = local.half_width() as f64 + 0.5;
     scratch.wide.clear();
     scratch.wide.extend_from_slice(psf);
     for _ in 0..passes {
@@ -53,9 +67,8 @@ pub fn spread(
     let (image, variance, mask) = (stamp.image.data(), stamp.variance.data(), stamp.mask.data());
     for (at, psf_at, n) in overlap(stamp, local) {
         let (j, i0) = (psf_at / side, psf_at % side);
-        if j < rim || j >= side - rim {
-            continue;
-        }
+        let dy = j as f64 - local.half_width() as f64;
+        let rim = local.half_width() - (radius * radius - dy * dy).max(0.0).sqrt() as usize;
         let mut s = [0.0f32; 8];
         let (from, to) = (rim.max(i0) - i0, (i0 + n).min(side - rim).max(i0) - i0);
         for k in from..to.max(from) {
@@ -85,28 +98,36 @@ pub fn spread(
     // Variance of E - ratio F: the error of the ratio to first order.
     let (a, b) = (pp + ratio * pd, -(pd + ratio * dd));
     let var = (a * a * vdd + 2.0 * a * b * vpd + b * b * vpp) / (det * det);
-    [unit * ratio, unit * var.max(0.0).sqrt() / flux]
+    let plain = [unit * ratio, unit * var.max(0.0).sqrt() / flux];
+    if !(plain[0] > LOOK_SIGMA * plain[1] && plain[0] < LOOK_MAX) {
+        return plain;
+    }
+    let Scratch { wide, company, .. } = scratch;
+    let near = FWHM * area.sqrt();
+    widest(|| company.spread(stamp, local, (psf, wide), near))
+        .map_or(plain, |[ratio, err]| [unit * ratio, unit * err])
 }
 
-/// One pass of (1, 2, 1) / 4 along x and along y; outside is zero.
+/// One pass of (1, 2, 1) / 4 along x and along y; outside is as the border.
 fn widen(image: &mut [f32], side: usize, row: &mut Vec<f32>) {
     for line in image.chunks_exact_mut(side) {
-        let mut before = 0.0;
+        let mut before = line[0];
         for i in 0..side {
-            let (here, after) = (line[i], line.get(i + 1).copied().unwrap_or(0.0));
+            let here = line[i];
+            let after = line.get(i + 1).copied().unwrap_or(here);
             line[i] = 0.25 * (before + after) + 0.5 * here;
             before = here;
         }
     }
     row.clear();
-    row.resize(side, 0.0);
+    row.extend_from_slice(&image[..side]);
     for j in 0..side {
         let (head, rest) = image.split_at_mut((j + 1) * side);
         let here = &mut head[j * side..];
         let after = rest.get(..side);
         for i in 0..side {
             let value = here[i];
-            let below = after.map_or(0.0, |a| a[i]);
+            let below = after.map_or(value, |a| a[i]);
             here[i] = 0.25 * (row[i] + below) + 0.5 * value;
             row[i] = value;
         }

@@ -7,6 +7,7 @@
 //! - pixels of other detections are 0, so that their light is not counted as this source's,
 //! - for a child, the parent's pixels hold the child's share only.
 
+use elqui_image::wide::widest;
 use elqui_image::{Bbox, Exposure, HeavyFootprint, Image, Mask, MaskPlane};
 
 /// Bit of the stamp's mask: fits leave the pixel out.
@@ -21,6 +22,7 @@ pub const OTHER: u32 = 8;
 /// Which parent owns each pixel: its index + 1, or 0.
 pub type Owners = Image<u32>;
 
+#[derive(Default)]
 pub struct Stamp {
     /// Image position of the stamp's first pixel.
     pub x0: i32,
@@ -60,84 +62,101 @@ impl Scene<'_> {
     /// `None` when it misses the image.
     pub fn stamp(
         &self,
-        (x, y): (i32, i32),
+        middle: (i32, i32),
         half: i32,
         parent: usize,
         child: Option<&HeavyFootprint>,
     ) -> Option<Stamp> {
+        let mut stamp = Stamp::default();
+        self.cut(middle, half, parent, child, &mut stamp).then_some(stamp)
+    }
+
+    /// As [`stamp`](Self::stamp), into memory that is reused; false when it misses the image.
+    pub fn cut(
+        &self,
+        (x, y): (i32, i32),
+        half: i32,
+        parent: usize,
+        child: Option<&HeavyFootprint>,
+        stamp: &mut Stamp,
+    ) -> bool {
         let side = (2 * half + 1) as usize;
         let b = self.exposure.image.bbox().intersect(&Bbox::new(x - half, y - half, side, side));
         if b.is_empty() {
-            return None;
+            return false;
         }
         let own = parent as u32 + 1;
-        // What is left to reject in a pixel whose cosmic ray was interpolated.
-        let filled = MaskPlane::Cr.bit() | MaskPlane::Intrp.bit();
-        let reject_filled = self.reject & !MaskPlane::Cr.bit();
-        let n = b.width * b.height;
-        let mut image = vec![0.0f32; n];
-        let mut variance = vec![0.0f32; n];
-        let mut mask = vec![0u32; n];
+        (stamp.x0, stamp.y0) = (b.x0, b.y0);
+        stamp.image.reshape(b.width, b.height);
+        stamp.variance.reshape(b.width, b.height);
+        stamp.mask.reshape(b.width, b.height);
         let (x0, x1) = (b.x0 as usize, b.x1() as usize);
         for k in 0..b.height {
             let row = b.y0 as usize + k;
             let owner = &self.owners.row(row)[x0..x1];
-            let values = &self.exposure.image.row(row)[x0..x1];
-            let variances = &self.exposure.variance.row(row)[x0..x1];
-            let planes = &self.exposure.mask.row(row)[x0..x1];
-            let at = k * b.width..(k + 1) * b.width;
-            let bits = &mut mask[at.clone()];
-            // Plain loops without branches: these are the frame's most visited.
-            if planes.iter().fold(0, |a, b| a | b) & self.reject == 0 {
-                let to = bits.iter_mut().zip(&mut image[at.clone()]).zip(&mut variance[at.clone()]);
-                for (((bits, image), variance), ((&o, &v), &s)) in
-                    to.zip(owner.iter().zip(values).zip(variances))
-                {
-                    let valued = (v.abs() <= f32::MAX) & (s >= 0.0) & (s <= f32::MAX);
-                    let free = (o == 0) | (o == own);
-                    *bits = if valued { 0 } else { UNUSABLE | EMPTY }
-                        | if free { 0 } else { OTHER }
-                        | if o != 0 { DETECTED } else { 0 };
-                    *image = if valued & free { v } else { 0.0 };
-                    *variance = if valued { s } else { 0.0 };
-                }
-                if let Some(child) = child {
-                    share_of(child, own, (b.x0, row as i32), owner, bits, &mut image[at]);
-                }
-                continue;
+            let from = Pixels {
+                owner,
+                values: &self.exposure.image.row(row)[x0..x1],
+                variances: &self.exposure.variance.row(row)[x0..x1],
+                planes: &self.exposure.mask.row(row)[x0..x1],
+            };
+            let (image, variance) = (stamp.image.row_mut(k), stamp.variance.row_mut(k));
+            let bits = stamp.mask.row_mut(k);
+            widest(
+                #[inline(always)]
+                || copy(&from, own, self.reject, (&mut *image, variance, &mut *bits)),
+            );
+            if let Some(child) = child {
+                share_of(child, own, (b.x0, row as i32), owner, bits, image);
             }
-            let pixels = bits.iter_mut().zip(owner).zip(values.iter().zip(variances));
-            for ((bits, &o), (&v, &s)) in pixels {
-                let valued = (v.abs() <= f32::MAX) & (s >= 0.0) & (s <= f32::MAX);
-                let empty = if valued { 0 } else { UNUSABLE | EMPTY };
-                let other = if (o != 0) & (o != own) { OTHER } else { 0 };
-                *bits = empty | other | if o != 0 { DETECTED } else { 0 };
-            }
-            if planes.iter().fold(0, |a, b| a | b) & self.reject != 0 {
-                for (bits, &m) in bits.iter_mut().zip(planes) {
-                    let reject = if m & filled == filled { reject_filled } else { self.reject };
-                    *bits |= if m & reject != 0 { EMPTY } else { 0 };
-                    *bits |= if m & self.reject != 0 { UNUSABLE } else { 0 };
-                }
-            }
-            let to = image[at.clone()].iter_mut().zip(&*bits).zip(values.iter().zip(owner));
-            for ((image, &bits), (&v, &o)) in to {
-                *image = if (bits & EMPTY == 0) & ((o == 0) | (o == own)) { v } else { 0.0 };
-            }
-            let to = variance[at.clone()].iter_mut().zip(&*bits).zip(variances);
-            for ((variance, &bits), &s) in to {
-                *variance = if bits & EMPTY == 0 { s } else { 0.0 };
-            }
-            let Some(child) = child else { continue };
-            share_of(child, own, (b.x0, row as i32), owner, &mask[at.clone()], &mut image[at]);
         }
-        Some(Stamp {
-            x0: b.x0,
-            y0: b.y0,
-            image: Image::from_vec(b.width, b.height, image),
-            variance: Image::from_vec(b.width, b.height, variance),
-            mask: Image::from_vec(b.width, b.height, mask),
-        })
+        true
+    }
+}
+
+/// A piece of a row of the exposure, and whose it is.
+struct Pixels<'a> {
+    owner: &'a [u32],
+    values: &'a [f32],
+    variances: &'a [f32],
+    planes: &'a [u32],
+}
+
+/// Copy what is usable. Plain loops without branches: these are the frame's most visited.
+#[inline(always)]
+fn copy(
+    from: &Pixels<'_>,
+    own: u32,
+    reject: u32,
+    (image, variance, bits): (&mut [f32], &mut [f32], &mut [u32]),
+) {
+    let n = from.owner.len();
+    let (values, variances, planes) = (&from.values[..n], &from.variances[..n], &from.planes[..n]);
+    let (image, variance, bits) = (&mut image[..n], &mut variance[..n], &mut bits[..n]);
+    let mut any = 0;
+    for i in 0..n {
+        let (o, v, s) = (from.owner[i], values[i], variances[i]);
+        let valued = (v.abs() <= f32::MAX) & (s >= 0.0) & (s <= f32::MAX);
+        let free = (o == 0) | (o == own);
+        bits[i] = if valued { 0 } else { UNUSABLE | EMPTY }
+            | if free { 0 } else { OTHER }
+            | if o != 0 { DETECTED } else { 0 };
+        image[i] = if valued & free { v } else { 0.0 };
+        variance[i] = if valued { s } else { 0.0 };
+        any |= planes[i];
+    }
+    if any & reject == 0 {
+        return;
+    }
+    // What is left to reject in a pixel whose cosmic ray was interpolated.
+    let filled = MaskPlane::Cr.bit() | MaskPlane::Intrp.bit();
+    let reject_filled = reject & !MaskPlane::Cr.bit();
+    for i in 0..n {
+        let m = planes[i];
+        let empty = m & if m & filled == filled { reject_filled } else { reject } != 0;
+        bits[i] |= if empty { EMPTY } else { 0 } | if m & reject != 0 { UNUSABLE } else { 0 };
+        image[i] = if empty { 0.0 } else { image[i] };
+        variance[i] = if empty { 0.0 } else { variance[i] };
     }
 }
 

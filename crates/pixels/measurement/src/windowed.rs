@@ -9,7 +9,8 @@
 //!   m = <rho^4> of the weighted light, rho^2 = d' C^-1 d: 2 and both 1/4 for a Gaussian, more for a Moffat star
 //! - units: pixels, pixels^2; pixels with a bit of `reject` are left out
 
-use elqui_image::{Image, Mask};
+use elqui_image::vectors::{LANES, Simd, Totals, V8, WithSimd, run};
+use elqui_image::{GaussianRows, Image, Mask};
 
 /// A step below this ends the iteration, pixels.
 const STEP_MIN: f64 = 2e-4;
@@ -62,9 +63,9 @@ pub fn windowed_centroid(
         return Windowed::FAILED;
     }
     let (mut x, mut y) = (x0, y0);
-    let mut along_x = Vec::new();
+    let mut rows = GaussianRows::default();
     for iteration in 0..ITERATIONS_MAX {
-        let Some(s) = window_sums::<false>(planes, (x, y), sigma, &mut along_x) else {
+        let Some(s) = window_sums::<false>(planes, (x, y), sigma, &mut rows) else {
             return Windowed::FAILED;
         };
         let (dx, dy) = (2.0 * s.fx / s.f, 2.0 * s.fy / s.f);
@@ -76,7 +77,7 @@ pub fn windowed_centroid(
             break;
         }
     }
-    let Some(s) = window_sums::<true>(planes, (x, y), sigma, &mut along_x) else {
+    let Some(s) = window_sums::<true>(planes, (x, y), sigma, &mut rows) else {
         return Windowed::FAILED;
     };
     let per = 1.0 / (sigma * sigma);
@@ -96,75 +97,90 @@ struct WindowSums {
     vy: f64,
 }
 
-/// exp(-d^2 / 2 s^2) of each (d, _), a pixel apart: by factors from the middle outwards.
-fn gaussians(columns: &mut [(f64, f64)], sigma: f64) {
-    let k = 0.5 / (sigma * sigma);
-    let step = (-2.0 * k).exp();
-    let middle = columns.partition_point(|(d, _)| *d < 0.0);
-    let (low, high) = columns.split_at_mut(middle);
-    // Outwards by one from distance d: the exponent falls by k (2 d + 1), and by 2 k more each time.
-    let run = |side: &mut dyn Iterator<Item = &mut (f64, f64)>| {
-        let (mut w, mut ratio) = (f64::NAN, f64::NAN);
-        for (n, cell) in side.enumerate() {
-            if n == 0 {
-                let d = cell.0.abs();
-                (w, ratio) = ((-k * d * d).exp(), (-k * (2.0 * d + 1.0)).exp());
-            }
-            cell.1 = w;
-            w *= ratio;
-            ratio *= step;
-        }
-    };
-    run(&mut low.iter_mut().rev());
-    run(&mut high.iter_mut());
-}
-
 fn window_sums<const ERRORS: bool>(
     p: &Planes<'_>,
     (x, y): (f64, f64),
     sigma: f64,
-    along_x: &mut Vec<(f64, f64)>,
+    rows: &mut GaussianRows,
 ) -> Option<WindowSums> {
     let reach = EXTENT * sigma;
     let (i0, i1) = range(x, reach, p.image.width())?;
     let (j0, j1) = range(y, reach, p.image.height())?;
-    let gauss = |d: f64| (-0.5 * d * d / (sigma * sigma)).exp();
-    along_x.clear();
-    along_x.extend((i0..=i1).map(|i| (i as f64 - x, 0.0)));
-    gaussians(along_x, sigma);
-    let mut s = WindowSums::default();
-    let mut used = 0.0;
-    for j in j0..=j1 {
-        let dy = j as f64 - y;
-        let wy = gauss(dy);
-        let (row, bits) = (&p.image.row(j)[i0..=i1], &p.mask.row(j)[i0..=i1]);
-        let (mut f, mut fx, mut fxx, mut w) = (0.0, 0.0, 0.0, 0.0);
-        for ((&(dx, wx), &v), &b) in along_x.iter().zip(row).zip(bits) {
-            let wx = if b & p.reject == 0 { wx } else { 0.0 };
-            let t = wx * f64::from(v);
-            w += wx;
-            f += t;
-            fx += t * dx;
-            fxx += t * dx * dx;
-        }
-        used += wy * w;
-        s.f += wy * f;
-        s.fx += wy * fx;
-        s.fy += wy * f * dy;
-        s.fxx += wy * fxx;
-        s.fyy += wy * f * dy * dy;
-        if ERRORS {
-            for ((&(dx, wx), &v), &b) in
-                along_x.iter().zip(p.variance.row(j)[i0..=i1].iter()).zip(bits)
-            {
-                let t = if b & p.reject == 0 { (wx * wy).powi(2) * f64::from(v) } else { 0.0 };
-                s.vx += t * dx * dx;
-                s.vy += t * dy * dy;
-            }
-        }
-    }
+    let k = 1.0 / (sigma * sigma);
+    let (columns, room) = (i1 + 1 - i0, p.image.width() - i0);
+    rows.start([k, 0.0, k], j0 as f64 - y, i0 as f64 - x, columns, room);
+    let (used, s) = run(Window::<ERRORS> { planes: p, i0, j0, j1, rows });
     let whole = std::f64::consts::TAU * sigma * sigma;
     (s.f > 0.0 && used > WEIGHT_MIN * whole).then_some(s)
+}
+
+/// The kernel of the window's sums; the weight's sum comes first.
+struct Window<'a, const ERRORS: bool> {
+    planes: &'a Planes<'a>,
+    i0: usize,
+    j0: usize,
+    j1: usize,
+    rows: &'a mut GaussianRows,
+}
+
+impl<const ERRORS: bool> WithSimd for Window<'_, ERRORS> {
+    type Output = (f64, WindowSums);
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> (f64, WindowSums) {
+        let Self { planes, i0, j0, j1, rows } = self;
+        let mut totals = Totals::<S, 8>::new(simd);
+        let n = rows.dx.len();
+        let mut free = Vec::new();
+        for j in j0..=j1 {
+            let (wy, dy) = (V8::splat(simd, rows.along_y as f32), V8::splat(simd, rows.dy as f32));
+            let row = &planes.image.row(j)[i0..i0 + n];
+            let variance = &planes.variance.row(j)[i0..i0 + n];
+            let wx = planes.free(j, i0, &rows.weight, &mut free);
+            for at in (0..n).step_by(LANES) {
+                let (w, dx) = (V8::load(simd, &wx[at..]) * wy, V8::load(simd, &rows.dx[at..]));
+                let t = w * V8::load(simd, &row[at..]);
+                let (tx, ty) = (t * dx, t * dy);
+                let sums = &mut totals.running;
+                sums[0] += w;
+                sums[1] += t;
+                sums[2] += tx;
+                sums[3] += ty;
+                if ERRORS {
+                    sums[4] += tx * dx;
+                    sums[5] += ty * dy;
+                    let v = w * w * V8::load(simd, &variance[at..]);
+                    sums[6] += v * dx * dx;
+                    sums[7] += v * dy * dy;
+                }
+            }
+            totals.end_row();
+            rows.next_row();
+        }
+        let [used, f, fx, fy, fxx, fyy, vx, vy] = totals.finish();
+        (used, WindowSums { f, fx, fy, fxx, fyy, vx, vy })
+    }
+}
+
+impl Planes<'_> {
+    /// The weights of row j from column i0 on, 0 where a pixel is left out.
+    #[inline(always)]
+    fn free<'b>(
+        &self,
+        j: usize,
+        i0: usize,
+        weight: &'b [f32],
+        scratch: &'b mut Vec<f32>,
+    ) -> &'b [f32] {
+        let bits = &self.mask.row(j)[i0..i0 + weight.len()];
+        if bits.iter().fold(0, |a, b| a | b) & self.reject == 0 {
+            return weight;
+        }
+        scratch.clear();
+        scratch.extend(
+            weight.iter().zip(bits).map(|(w, b)| if b & self.reject == 0 { *w } else { 0.0 }),
+        );
+        scratch
+    }
 }
 
 /// Errors of adaptive moments (xx, yy, xy) that converged at (x, y); NaN when they cannot be said.
@@ -178,43 +194,15 @@ pub fn moment_errors(
     if !(det > 1e-6 && ixx > 0.0 && ixx < 1e6 && iyy < 1e6 && x.is_finite() && y.is_finite()) {
         return none;
     }
-    let (a, b, c) = (iyy / det, -ixy / det, ixx / det);
-    let Some((j0, j1)) = range(y, EXTENT * iyy.sqrt(), planes.image.height()) else { return none };
-    let (mut f, mut fourth) = (0.0, 0.0);
-    // Variances of xx + yy, of xx - yy, of xy, and the covariance of the first two.
-    let mut v = [0.0f64; 4];
-    for j in j0..=j1 {
-        let dy = j as f64 - y;
-        // The ellipse's chord in this row.
-        let room = (EXTENT * EXTENT - dy * dy / iyy).max(0.0) / a;
-        let middle = x - b * dy / a;
-        let Some((i0, i1)) = range(middle, room.sqrt(), planes.image.width()) else { continue };
-        // The weight goes along the row by factors.
-        let dx = i0 as f64 - x;
-        let mut w = (-0.5 * (a * dx * dx + 2.0 * b * dx * dy + c * dy * dy)).exp();
-        let mut ratio = (-0.5 * a * (2.0 * dx + 1.0) - b * dy).exp();
-        let step = (-a).exp();
-        let pixels = planes.image.row(j)[i0..=i1].iter().zip(&planes.variance.row(j)[i0..=i1]);
-        for (k, ((&value, &variance), &bits)) in
-            pixels.zip(&planes.mask.row(j)[i0..=i1]).enumerate()
-        {
-            if bits & planes.reject == 0 {
-                let dx = (i0 + k) as f64 - x;
-                let t = w * w * f64::from(variance);
-                let light = w * f64::from(value);
-                let rho2 = a * dx * dx + 2.0 * b * dx * dy + c * dy * dy;
-                f += light;
-                fourth += light * rho2 * rho2;
-                let (nx, ny) = (dx * dx - 0.5 * ixx, dy * dy - 0.5 * iyy);
-                v[0] += t * (nx + ny).powi(2);
-                v[1] += t * (nx - ny).powi(2);
-                v[2] += t * (dx * dy - 0.5 * ixy).powi(2);
-                v[3] += t * (nx + ny) * (nx - ny);
-            }
-            w *= ratio;
-            ratio *= step;
-        }
-    }
+    let (reach_x, reach_y) = (EXTENT * ixx.sqrt(), EXTENT * iyy.sqrt());
+    let Some((i0, i1)) = range(x, reach_x, planes.image.width()) else { return none };
+    let Some((j0, j1)) = range(y, reach_y, planes.image.height()) else { return none };
+    let (columns, room) = (i1 + 1 - i0, planes.image.width() - i0);
+    let form = [iyy / det, -ixy / det, ixx / det];
+    let mut rows = GaussianRows::default();
+    rows.start(form, j0 as f64 - y, i0 as f64 - x, columns, room);
+    let moments = [ixx, iyy, ixy];
+    let [f, fourth, v @ ..] = run(ErrorSums { planes, i0, j0, j1, moments, form, rows: &mut rows });
     if !(f > 0.0) {
         return none;
     }
@@ -224,4 +212,61 @@ pub fn moment_errors(
     let (ss, dd, sd) = (v[0] / (size * size), v[1] / (shape * shape), v[3] / (size * shape));
     let error = |v: f64| v.max(0.0).sqrt();
     [error(0.25 * (ss + dd + 2.0 * sd)), error(0.25 * (ss + dd - 2.0 * sd)), error(v[2]) / shape]
+}
+
+/// The kernel of the errors' sums: the weighted light, that times rho^4, and the noise's variances of
+/// xx + yy, of xx - yy and of xy, and the covariance of the first two.
+struct ErrorSums<'a> {
+    planes: &'a Planes<'a>,
+    i0: usize,
+    j0: usize,
+    j1: usize,
+    /// Moments xx, yy, xy and the form a, b, c that is their inverse.
+    moments: [f64; 3],
+    form: [f64; 3],
+    rows: &'a mut GaussianRows,
+}
+
+impl WithSimd for ErrorSums<'_> {
+    type Output = [f64; 6];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 6] {
+        let Self { planes, i0, j0, j1, moments: [ixx, iyy, ixy], form: [a, b, c], rows } = self;
+        let splat = V8::splat;
+        let (zero, a) = (splat(simd, 0.0), splat(simd, a as f32));
+        let limit = splat(simd, (EXTENT * EXTENT) as f32);
+        let n = rows.dx.len();
+        let mut totals = Totals::<S, 6>::new(simd);
+        let mut free = Vec::new();
+        for j in j0..=j1 {
+            let (wy, dy) = (splat(simd, rows.along_y as f32), rows.dy);
+            let row = &planes.image.row(j)[i0..i0 + n];
+            let variance = &planes.variance.row(j)[i0..i0 + n];
+            let wx = planes.free(j, i0, &rows.weight, &mut free);
+            let (cyy, by) = (splat(simd, (c * dy * dy) as f32), splat(simd, (2.0 * b * dy) as f32));
+            let (half_xx, half_xy) =
+                (splat(simd, (0.5 * ixx) as f32), splat(simd, (0.5 * ixy) as f32));
+            let (y, ny) = (splat(simd, dy as f32), splat(simd, (dy * dy - 0.5 * iyy) as f32));
+            for at in (0..n).step_by(LANES) {
+                let dx = V8::load(simd, &rows.dx[at..]);
+                let rho2 = cyy + (by + a * dx) * dx;
+                let w = V8::load(simd, &wx[at..]) * wy;
+                let w = rho2.select_at_most(limit, w, zero);
+                let t = w * w * V8::load(simd, &variance[at..]);
+                let light = w * V8::load(simd, &row[at..]);
+                let nx = dx * dx - half_xx;
+                let (size, shape, cross) = (nx + ny, nx - ny, dx * y - half_xy);
+                let sums = &mut totals.running;
+                sums[0] += light;
+                sums[1] += light * rho2 * rho2;
+                sums[2] += t * size * size;
+                sums[3] += t * shape * shape;
+                sums[4] += t * cross * cross;
+                sums[5] += t * size * shape;
+            }
+            totals.end_row();
+            rows.next_row();
+        }
+        totals.finish()
+    }
 }

@@ -75,7 +75,7 @@ impl Default for PsfConfig {
         Self {
             kind: PsfKind::Hybrid,
             degree_max: 3,
-            iterations: 4,
+            iterations: 6,
             reserved_fraction: 0.1,
             clip_misfit: 3.0,
             clip_sigma: 3.5,

@@ -7,7 +7,8 @@
 //! - source: Anderson & King 2000, PASP 112, 1360, sec. 3 (residuals to samples)
 //! - differs from PSFEx: residuals instead of one large system
 
-use crate::stamp::{Stamp, spread_to_grid};
+use crate::between::Between;
+use crate::stamp::Stamp;
 use crate::star_fit::Residuals;
 use elqui_base::{invert_spd, term_count, terms};
 use elqui_image::PsfModel;
@@ -69,14 +70,16 @@ impl Departure {
         Self { grid, zero: true }
     }
 
-    /// On the pixels of a star's stamp.
-    pub(crate) fn on(&self, stamp: &Stamp) -> Option<Vec<f32>> {
-        if self.zero {
-            return None;
+    /// On the pixels of a star, in the order of its list.
+    pub(crate) fn on(&self, stamp: &Stamp) -> Vec<f32> {
+        let mut out = vec![0.0; stamp.x.len()];
+        if !self.zero {
+            let (x, y) = stamp.position();
+            let between = Between::new(&self.grid, stamp.dx, stamp.dy);
+            let drawn = between.draw(&self.grid.samples_at(x, y));
+            out.iter_mut().zip(&stamp.at).for_each(|(o, k)| *o = drawn[*k]);
         }
-        let (x, y) = stamp.position();
-        let samples = self.grid.samples_at(x, y);
-        Some(self.grid.interpolate_samples(&samples, stamp.dx, stamp.dy).into_vec())
+        out
     }
 
     /// Correct by the stars' residuals; `keep_all` leaves out the weighing by significance.
@@ -138,13 +141,16 @@ impl Departure {
         let (x, y) = stamp.position();
         let g = &self.grid;
         let t = terms(g.degree, (x - g.center[0]) * g.scale[0], (y - g.center[1]) * g.scale[1]);
-        let (tx, ty) = (g.taps(stamp.dx), g.taps(stamp.dy));
         let side = stamp.side();
-        let weights: Vec<f32> =
-            told.variances.iter().map(|v| if *v > 0.0 { 1.0 / v } else { 0.0 }).collect();
-        let weighted: Vec<f32> = told.values.iter().zip(&weights).map(|(v, w)| v * w).collect();
-        let mut spread = vec![0.0f32; g.grid * g.grid];
-        spread_to_grid(&weighted, side, g.grid, (&tx, &ty), &mut spread);
+        let mut weights = vec![0.0f32; side * side];
+        let mut weighted = vec![0.0f32; side * side];
+        for ((k, value), variance) in stamp.at.iter().zip(&told.values).zip(&told.variances) {
+            if *variance > 0.0 {
+                weights[*k] = 1.0 / variance;
+                weighted[*k] = value / variance;
+            }
+        }
+        let spread = Between::new(g, stamp.dx, stamp.dy).spread(&weighted);
         let near = nearest(&weights, side, g);
         let mut pair = 0;
         for p in 0..t.len() {

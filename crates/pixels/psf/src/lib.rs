@@ -6,13 +6,18 @@
 // `!(a > b)` is meant: a NaN must not pass.
 #![allow(clippy::neg_cmp_op_on_partial_ord)]
 
+mod between;
 mod config;
 mod departure;
 mod fit;
 mod locus;
 mod model;
+mod neighbours;
+mod normal;
 mod profile;
+mod rounds;
 mod select;
+mod sky;
 mod stamp;
 mod star;
 mod star_fit;

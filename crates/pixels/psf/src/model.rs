@@ -104,12 +104,13 @@ fn node(
 ) -> Vec<f32> {
     let profile = Moffat::new(shape, s);
     let middle = (side / 2) as f64;
-    let mut out: Vec<f32> = (0..side * side)
-        .map(|k| {
-            let at = |i: usize| (i as f64 - middle) * step;
-            profile.value(at(k % side), at(k / side)) as f32
-        })
-        .collect();
+    let along: Vec<f32> = (0..side).map(|i| ((i as f64 - middle) * step) as f32).collect();
+    let mut row = vec![0.0; side];
+    let mut out = Vec::with_capacity(side * side);
+    for y in &along {
+        profile.draw(&along, &vec![*y; side], (0.0, 0.0), &mut row);
+        out.extend(row.iter().map(|v| *v as f32));
+    }
     if !departure.zero {
         add_departure(departure, (x, y), side, step, &mut out);
     }

@@ -7,6 +7,8 @@
 //! - light per pixel: the pixel's own width counts as part of the profile
 //! - source: Moffat 1969, A&A 3, 455
 
+use elqui_image::wide::{exp, ln_1p, widest};
+
 /// Range of the inverse exponent.
 pub(crate) const S_RANGE: (f64, f64) = (0.03, 0.6);
 /// Largest distortion.
@@ -32,8 +34,6 @@ impl Shape {
 
 /// The profile with all that does not depend on the pixel worked out.
 pub(crate) struct Moffat {
-    shape: Shape,
-    s: f64,
     beta: f64,
     c: f64,
     norm: f64,
@@ -41,7 +41,13 @@ pub(crate) struct Moffat {
     a: f64,
     b: f64,
     d: f64,
-    round: f64,
+    /// Derivative by the half width over f + q df/dq.
+    by_h: f64,
+    /// Derivatives of the quadratic form by e1 and e2: factors of x^2, x y and y^2.
+    q_e1: [f64; 3],
+    q_e2: [f64; 3],
+    /// Derivative by s over the value: constant, factor of the logarithm, and of q over its argument.
+    by_s: [f64; 3],
 }
 
 impl Moffat {
@@ -49,49 +55,61 @@ impl Moffat {
         let Shape { half_width: h, e1, e2 } = shape;
         let (beta, c, round) = (1.0 / s, 2f64.powf(s) - 1.0, (1.0 - e1 * e1 - e2 * e2).sqrt());
         let scale = 1.0 / (round * h * h);
+        let (r1, r3) = (scale, scale / (round * round));
+        let dc = std::f64::consts::LN_2 * (1.0 + c);
         Self {
-            shape,
-            s,
             beta,
             c,
             norm: (beta - 1.0) * c / (std::f64::consts::PI * h * h),
             a: (1.0 - e1) * scale,
             b: -e2 * scale,
             d: (1.0 + e1) * scale,
-            round,
+            by_h: -2.0 / h,
+            q_e1: [(1.0 - e1) * e1 * r3 - r1, -2.0 * e2 * e1 * r3, (1.0 + e1) * e1 * r3 + r1],
+            q_e2: [(1.0 - e1) * e2 * r3, -2.0 * (r1 + e2 * e2 * r3), (1.0 + e1) * e2 * r3],
+            by_s: [dc / c - 1.0 / (s * (1.0 - s)), 1.0 / (s * s), -dc],
         }
     }
 
+    #[inline(always)]
     pub(crate) fn value(&self, dx: f64, dy: f64) -> f64 {
         let q = self.a * dx * dx + 2.0 * self.b * dx * dy + self.d * dy * dy;
-        self.norm * (-self.beta * (self.c * q).ln_1p()).exp()
+        self.norm * exp(-self.beta * ln_1p(self.c * q))
+    }
+
+    /// Values at places (x, y) of the profile about (cx, cy).
+    pub(crate) fn draw(&self, x: &[f32], y: &[f32], (cx, cy): (f64, f64), out: &mut [f64]) {
+        widest(
+            #[inline(always)]
+            || self.draw_plainly(x, y, (cx, cy), out),
+        );
+    }
+
+    #[inline(always)]
+    fn draw_plainly(&self, x: &[f32], y: &[f32], (cx, cy): (f64, f64), out: &mut [f64]) {
+        for ((o, x), y) in out.iter_mut().zip(x).zip(y) {
+            *o = self.value(f64::from(*x) - cx, f64::from(*y) - cy);
+        }
     }
 
     /// Value, and derivatives by the centre's x and y, the half width, e1, e2 and s.
+    #[inline(always)]
     pub(crate) fn gradient(&self, dx: f64, dy: f64) -> [f64; 7] {
-        let Shape { half_width: h, e1, e2 } = self.shape;
-        let q = self.a * dx * dx + 2.0 * self.b * dx * dy + self.d * dy * dy;
-        let log = (self.c * q).ln_1p();
-        let f = self.norm * (-self.beta * log).exp();
-        let by_q = -self.beta * self.c * f / (1.0 + self.c * q);
-        let (xx, xy, yy) = (dx * dx / (h * h), 2.0 * dx * dy / (h * h), dy * dy / (h * h));
-        let (r1, r3) = (1.0 / self.round, 1.0 / self.round.powi(3));
-        let q_e1 =
-            xx * ((1.0 - e1) * e1 * r3 - r1) - xy * e2 * e1 * r3 + yy * ((1.0 + e1) * e1 * r3 + r1);
-        let q_e2 = xx * (1.0 - e1) * e2 * r3 - xy * (r1 + e2 * e2 * r3) + yy * (1.0 + e1) * e2 * r3;
-        let dc = std::f64::consts::LN_2 * (1.0 + self.c);
-        let s = self.s;
-        let by_s = f
-            * (dc / self.c - 1.0 / (s * (1.0 - s)) + log / (s * s)
-                - self.beta * q * dc / (1.0 + self.c * q));
+        let (xx, xy, yy) = (dx * dx, dx * dy, dy * dy);
+        let q = self.a * xx + 2.0 * self.b * xy + self.d * yy;
+        let log = ln_1p(self.c * q);
+        let f = self.norm * exp(-self.beta * log);
+        let share = self.beta / (1.0 + self.c * q);
+        let by_q = -self.c * share * f;
+        let by = |m: &[f64; 3]| by_q * (m[0] * xx + m[1] * xy + m[2] * yy);
         [
             f,
             -2.0 * by_q * (self.a * dx + self.b * dy),
             -2.0 * by_q * (self.b * dx + self.d * dy),
-            (-2.0 * f - 2.0 * q * by_q) / h,
-            by_q * q_e1,
-            by_q * q_e2,
-            by_s,
+            self.by_h * (f + q * by_q),
+            by(&self.q_e1),
+            by(&self.q_e2),
+            f * (self.by_s[0] + self.by_s[1] * log + self.by_s[2] * q * share),
         ]
     }
 }

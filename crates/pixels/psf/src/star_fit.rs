@@ -1,20 +1,15 @@
 //! One star against the model: flux, place, sky, and when asked its own width and shape.
 //!
-//! Gauss-Newton on the pixels, weighted by the model's noise. The sky's level may differ from zero
-//! by a small part of its noise (a prior), so that what a background estimate left behind does not go
-//! into the wings.
-//! - unknowns in order: flux, sky, x, y, half width, e1, e2 (and s of all stars together)
+//! Gauss-Newton on the pixels, weighted by the model's noise. The sky's level is held near zero as far as
+//! the stars of the frame bear it (a prior), so that what a background estimate left behind does not go into the
+//! wings.
 
+use crate::normal::{ALL, PLACE, SHAPE, equations};
 use crate::profile::{Moffat, S_RANGE, Shape};
-use crate::stamp::{Noise, Stamp, radius};
-use elqui_base::{cholesky_solve, invert_spd};
+use crate::sky::{Level, SkyPrior};
+use crate::stamp::{Noise, Stamp};
+use elqui_base::invert_spd;
 
-/// Unknowns that are always fitted, and with the shape.
-const PLACE: usize = 4;
-const SHAPE: usize = 7;
-const ALL: usize = 8;
-/// The sky's level under a star is within this part of its noise per pixel of zero.
-const SKY_PRIOR: f64 = 0.05;
 /// Pixels of the core that count for the misfit reach this many half widths out.
 pub(crate) const CORE_HALF_WIDTHS: f64 = 3.0;
 /// Pixels farther off than this many sigma are dropped, outside the core.
@@ -24,75 +19,19 @@ const PIXEL_CLIP_SIGMA: f64 = 5.0;
 #[derive(Clone, Copy)]
 pub(crate) struct Common<'a> {
     pub s: f64,
-    /// Departure from the analytic profile at the star's place, per unit of flux.
-    pub departure: Option<&'a [f32]>,
+    /// Departure from the analytic profile at the star's place, per unit of flux, for each of its pixels.
+    pub departure: &'a [f32],
     pub noise: Noise,
+    pub sky: SkyPrior,
 }
 
-/// What a star says about the inverse exponent: step and weight.
+/// What a star says about the inverse exponent (step and weight), and about its sky.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct ExponentVote {
+pub(crate) struct Told {
     pub slope: f64,
     pub weight: f64,
-}
-
-struct Equations {
-    matrix: [f64; ALL * ALL],
-    vector: [f64; ALL],
-}
-
-fn equations(stamp: &Stamp, common: &Common<'_>, n: usize) -> Equations {
-    let profile = Moffat::new(stamp.shape, common.s);
-    let (side, half) = (stamp.side(), stamp.half as f64);
-    let mut e = Equations { matrix: [0.0; ALL * ALL], vector: [0.0; ALL] };
-    let reach = half + 0.5;
-    for k in 0..side * side {
-        if stamp.floor[k] <= 0.0 || !stamp.keep[k] || radius(k, stamp.half) > reach {
-            continue;
-        }
-        let (x, y) = ((k % side) as f64 - half, (k / side) as f64 - half);
-        let g = profile.gradient(x - stamp.dx, y - stamp.dy);
-        let unit = g[0] + common.departure.map_or(0.0, |d| f64::from(d[k]));
-        let Some(variance) = stamp.variance(k, stamp.flux * unit, &common.noise) else { continue };
-        let w = 1.0 / variance;
-        let f = stamp.flux;
-        let row = [unit, 1.0, f * g[1], f * g[2], f * g[3], f * g[4], f * g[5], f * g[6]];
-        let residual = w * (f64::from(stamp.data[k]) - stamp.sky - f * unit);
-        for p in 0..n {
-            e.vector[p] += residual * row[p];
-            let wp = w * row[p];
-            for q in 0..=p {
-                e.matrix[p * ALL + q] += wp * row[q];
-            }
-        }
-    }
-    let prior = 1.0 / (SKY_PRIOR * SKY_PRIOR * stamp.base_variance);
-    e.matrix[ALL + 1] += prior;
-    e.vector[1] -= prior * stamp.sky;
-    e
-}
-
-impl Equations {
-    /// Matrix of the first n unknowns and its right side, scaled to a unit diagonal; and the scales.
-    fn scaled(&self, n: usize) -> Option<(Vec<f64>, Vec<f64>, Vec<f64>)> {
-        let scale: Vec<f64> = (0..n).map(|p| self.matrix[p * ALL + p].sqrt().recip()).collect();
-        if scale.iter().any(|s| !s.is_finite()) {
-            return None;
-        }
-        let mut a = vec![0.0; n * n];
-        for p in 0..n {
-            for q in 0..n {
-                a[p * n + q] = self.matrix[p.max(q) * ALL + p.min(q)] * scale[p] * scale[q];
-            }
-        }
-        Some((a, (0..n).map(|p| self.vector[p] * scale[p]).collect(), scale))
-    }
-
-    fn step(&self, n: usize) -> Option<Vec<f64>> {
-        let (a, b, scale) = self.scaled(n)?;
-        let x = cholesky_solve(&a, &b).ok()?;
-        Some(x.iter().zip(&scale).map(|(x, s)| x * s).collect())
-    }
+    /// In units of its noise.
+    pub sky: Level,
 }
 
 /// Take a bounded step; false when the star is lost.
@@ -131,7 +70,7 @@ fn restore(stamp: &mut Stamp, (values, shape): ([f64; 4], Shape)) {
 pub(crate) fn fit_place(stamp: &mut Stamp, common: &Common<'_>, steps: usize) -> bool {
     let before = state(stamp);
     let fits = (0..steps).all(|_| {
-        let step = equations(stamp, common, PLACE).step(PLACE);
+        let step = equations::<PLACE>(stamp, common).step(PLACE);
         step.is_some_and(|step| take(stamp, &step))
     });
     if !fits {
@@ -140,15 +79,11 @@ pub(crate) fn fit_place(stamp: &mut Stamp, common: &Common<'_>, steps: usize) ->
     fits
 }
 
-/// The star's own shape too, with its errors, and its vote on the exponent; `None` when that fails.
-pub(crate) fn fit_shape(
-    stamp: &mut Stamp,
-    common: &Common<'_>,
-    steps: usize,
-) -> Option<ExponentVote> {
+/// The star's own shape too, with its errors, and what it tells about the others'; `None` when that fails.
+pub(crate) fn fit_shape(stamp: &mut Stamp, common: &Common<'_>, steps: usize) -> Option<Told> {
     let before = state(stamp);
     for _ in 0..steps {
-        let step = equations(stamp, common, SHAPE).step(SHAPE);
+        let step = equations::<SHAPE>(stamp, common).step(SHAPE);
         let Some(step) = step.filter(|step| take(stamp, step)) else {
             restore(stamp, before);
             return None;
@@ -160,7 +95,7 @@ pub(crate) fn fit_shape(
             break;
         }
     }
-    let e = equations(stamp, common, ALL);
+    let e = equations::<ALL>(stamp, common);
     let (a, b, scale) = e.scaled(SHAPE)?;
     let inverse = invert_spd(&a, SHAPE).ok()?;
     for k in 0..3 {
@@ -168,27 +103,30 @@ pub(crate) fn fit_shape(
         stamp.shape_error[k] = inverse[p * SHAPE + p].sqrt() * scale[p];
     }
     // The exponent with everything else of this star fitted again.
-    let row: Vec<f64> = (0..SHAPE).map(|p| e.matrix[SHAPE * ALL + p] * scale[p]).collect();
-    let (mut weight, mut slope) = (e.matrix[SHAPE * ALL + SHAPE], e.vector[SHAPE]);
+    let row: Vec<f64> = (0..SHAPE).map(|p| e.matrix[SHAPE][p] * scale[p]).collect();
+    let (mut weight, mut slope) = (e.matrix[SHAPE][SHAPE], e.vector[SHAPE]);
     for p in 0..SHAPE {
         let t: f64 = (0..SHAPE).map(|q| inverse[p * SHAPE + q] * row[q]).sum();
         weight -= t * row[p];
         slope -= t * b[p];
     }
-    (weight > 0.0 && slope.is_finite()).then_some(ExponentVote { slope, weight })
+    let variance = inverse[SHAPE + 1] * scale[1] * scale[1] / stamp.base_variance;
+    let noise = stamp.base_variance.sqrt();
+    let sky = Level { level: stamp.sky / noise, variance, flux: stamp.flux / noise };
+    (weight > 0.0 && slope.is_finite()).then_some(Told { slope, weight, sky })
 }
 
-/// The inverse exponent after the stars' votes. A star whose own step is far off the others' is no
+/// The inverse exponent after what the stars told. A star whose own step is far off the others' is no
 /// star of this profile and does not count.
-pub(crate) fn next_exponent(s: f64, votes: &[ExponentVote]) -> f64 {
+pub(crate) fn next_exponent(s: f64, told: &[Told]) -> f64 {
     let mut steps: Vec<f64> =
-        votes.iter().filter(|v| v.weight > 0.0).map(|v| v.slope / v.weight).collect();
+        told.iter().filter(|v| v.weight > 0.0).map(|v| v.slope / v.weight).collect();
     if steps.is_empty() {
         return s;
     }
     let (middle, _) = elqui_base::mad_sigma(&mut steps);
     let (mut slope, mut weight) = (0.0, 0.0);
-    for v in votes.iter().filter(|v| v.weight > 0.0) {
+    for v in told.iter().filter(|v| v.weight > 0.0) {
         // Beyond four sigma of the star's own error.
         if (v.slope / v.weight - middle).abs() * v.weight.sqrt() < 4.0 {
             slope += v.slope;
@@ -199,32 +137,29 @@ pub(crate) fn next_exponent(s: f64, votes: &[ExponentVote]) -> f64 {
     (s + step.clamp(-0.1, 0.1)).clamp(S_RANGE.0, S_RANGE.1)
 }
 
-/// Residual of each pixel per unit of flux (0 where unused), and the misfit noted. When
+/// Residual of each of its own pixels per unit of flux (0 where unused), and the misfit noted. When
 /// `clip` is set, pixels outside the core that are far off are dropped until the next time.
 pub(crate) fn residuals(stamp: &mut Stamp, common: &Common<'_>, clip: bool) -> Residuals {
     let profile = Moffat::new(stamp.shape, common.s);
-    let (side, half) = (stamp.side(), stamp.half as f64);
+    let n = stamp.own;
+    let mut units = vec![0.0; n];
+    profile.draw(&stamp.x[..n], &stamp.y[..n], (stamp.dx, stamp.dy), &mut units);
     let core = CORE_HALF_WIDTHS * stamp.shape.half_width;
     let mut out = Residuals {
-        values: vec![0.0; side * side],
-        variances: vec![0.0; side * side],
+        values: vec![0.0; n],
+        variances: vec![0.0; n],
         information: 0.0,
         excess: [0.0; 2],
     };
+    stamp.keep_all();
     let (mut chi2, mut count, inverse) = (0.0, 0.0, 1.0 / stamp.flux);
-    for k in 0..side * side {
-        let (x, y) = ((k % side) as f64 - half, (k / side) as f64 - half);
-        stamp.keep[k] = !stamp.blocked[k];
-        if stamp.floor[k] <= 0.0 || stamp.blocked[k] {
-            continue;
-        }
-        let unit = profile.value(x - stamp.dx, y - stamp.dy)
-            + common.departure.map_or(0.0, |d| f64::from(d[k]));
-        let light = stamp.flux * unit;
-        let Some(variance) = stamp.variance(k, light, &common.noise) else { continue };
+    for (k, unit) in units.iter().enumerate() {
+        let light = stamp.flux * (unit + f64::from(common.departure[k]));
+        let variance = common.noise.variance(stamp.floor[k].into(), light);
         let residual = f64::from(stamp.data[k]) - stamp.sky - light;
         let r2 = residual * residual / variance;
-        if radius(k, stamp.half) < core {
+        let radius2 = f64::from(stamp.x[k] * stamp.x[k] + stamp.y[k] * stamp.y[k]);
+        if radius2 < core * core {
             chi2 += r2;
             count += 1.0;
             let known = variance - (common.noise.epsilon * light).powi(2);
@@ -232,7 +167,7 @@ pub(crate) fn residuals(stamp: &mut Stamp, common: &Common<'_>, clip: bool) -> R
             out.excess[0] += (residual * residual / known - 1.0) * share;
             out.excess[1] += share * share;
         } else if clip && r2 > PIXEL_CLIP_SIGMA * PIXEL_CLIP_SIGMA {
-            stamp.keep[k] = false;
+            stamp.keep[k] = 0.0;
             continue;
         }
         out.values[k] = (residual * inverse) as f32;

@@ -63,16 +63,14 @@ fn measure(model: &PsfModel, stamp: &Stamp) -> Option<[f64; 3]> {
     let side = stamp.side();
     let drawn = model.render_samples(&model.samples_at(x, y), stamp.dx, stamp.dy);
     let margin = model.half_width().checked_sub(stamp.half)?;
-    let data = Image::from_fn(side, side, |i, j| {
-        let k = j * side + i;
-        if stamp.floor[k] > 0.0 && stamp.keep[k] {
-            stamp.data[k] - stamp.sky as f32
-        } else {
-            // What the star hides is filled with the model, in both alike.
-            stamp.flux as f32 * drawn.at(i + margin, j + margin)
-        }
-    });
     let model_light = Image::from_fn(side, side, |i, j| drawn.at(i + margin, j + margin));
+    // What the star hides is filled with the model, in both alike.
+    let mut data = model_light.map(|v| stamp.flux as f32 * v);
+    for (at, k) in stamp.at[..stamp.own].iter().zip(0..) {
+        if stamp.keep[k] > 0.0 {
+            data.data_mut()[*at] = stamp.data[k] - stamp.sky as f32;
+        }
+    }
     let clear = Image::filled(side, side, 0u32);
     let half = stamp.half as f64;
     let at = (half + stamp.dx, half + stamp.dy);

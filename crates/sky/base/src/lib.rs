@@ -17,7 +17,7 @@ pub use field::BoundedField;
 pub use ids::{DetectorId, ObjectId, SourceId, VisitId};
 pub use linalg::{LinalgError, cholesky_solve, invert_spd, least_squares};
 pub use newton::newton_2d;
-pub use poly::{Polynomial2d, term_count, terms};
+pub use poly::{Polynomial2d, term_count, terms, terms_into};
 pub use stats::{
     ClippedStats, clipped_mean, mad_sigma, mean, median, median_f32, percentile, weighted_mean,
 };

@@ -11,12 +11,22 @@ pub const fn term_count(degree: usize) -> usize {
 /// The terms in their order: 1, x, y, x^2, xy, y^2, ...
 pub fn terms(degree: usize, x: f64, y: f64) -> Vec<f64> {
     let mut out = Vec::with_capacity(term_count(degree));
-    for total in 0..=degree {
-        for j in 0..=total {
-            out.push(x.powi((total - j) as i32) * y.powi(j as i32));
-        }
-    }
+    terms_into(degree, x, y, &mut out);
     out
+}
+
+/// [`terms`] into memory that is reused.
+pub fn terms_into(degree: usize, x: f64, y: f64, out: &mut Vec<f64>) {
+    out.clear();
+    out.push(1.0);
+    for total in 1..=degree {
+        // Those of one degree less times x, and the last of them times y.
+        let before = out.len() - total;
+        for j in before..before + total {
+            out.push(out[j] * x);
+        }
+        out.push(out[before + total - 1] * y);
+    }
 }
 
 /// `sum c_k x^i y^j` with x, y scaled: `u = (x - center) * scale`.

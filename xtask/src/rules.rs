@@ -17,7 +17,7 @@ const APPS: &[&str] = &["apps"];
 const SERVERS: &[&str] = &["services", "apps"];
 const COLUMNS: &[&str] = &["formats", "archive", "services", "apps"];
 
-const GUESTS: [Guest; 28] = [
+const GUESTS: [Guest; 29] = [
     guest("datafusion", &["archive/skydb"], "one room knows the SQL engine"),
     guest("axum", SERVERS, "HTTP is for the services"),
     guest("tower", SERVERS, "HTTP is for the services"),
@@ -30,8 +30,9 @@ const GUESTS: [Guest; 28] = [
         "algorithms and formats are not asynchronous",
     ),
     guest("object_store", &["archive"], "only the archive knows where things are kept"),
-    guest("rusqlite", &["archive"], "only the archive knows the registry's database"),
-    guest("sqlx", &["archive"], "only the archive knows the registry's database"),
+    guest("rusqlite", &["archive/registry"], "one room knows the registry's database"),
+    guest("postgres", &["archive/registry"], "one room knows the registry's database"),
+    guest("sqlx", &["archive/registry"], "one room knows the registry's database"),
     guest("reqwest", SERVERS, "the network is for the services"),
     guest("clap", APPS, "only the apps read arguments"),
     guest("miette", APPS, "only the apps report errors to people"),

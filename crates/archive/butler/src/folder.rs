@@ -56,7 +56,7 @@ impl FolderStore {
         check_name(&dataset.dataset_type)?;
         for (key, value) in &dataset.data_id {
             check_name(key)?;
-            check_name(value)?;
+            check_name(&value.to_string())?;
         }
         let Some(template) = self.templates.get(&dataset.dataset_type) else {
             let mut path = self.root.join(&dataset.dataset_type);
@@ -74,7 +74,7 @@ impl FolderStore {
                     why: "it does not name every dimension of the data id",
                 });
             }
-            text = text.replace(&place, value);
+            text = text.replace(&place, &value.to_string());
         }
         if let Some((_, rest)) = text.split_once('{') {
             let key = rest.split('}').next().unwrap_or_default().to_string();

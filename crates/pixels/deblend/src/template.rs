@@ -101,37 +101,44 @@ fn symmetric_excess(
     let (x0, y0) = (t.x0 as i32, t.y0 as i32);
     let (x1, y1) = (x0 + t.width as i32, y0 + t.height as i32);
     // The smaller of each pixel and its partner; nothing where the partner is not in the window.
-    let mut smaller = Vec::with_capacity(own.len());
-    for j in y0..y1 {
-        for i in x0..x1 {
-            let (k, l) = (tx - i, ty - j);
-            let inside = k >= x0 && k < x1 && l >= y0 && l < y1;
-            let here = own[smaller.len()];
-            let value = if inside {
-                here.min(own[(l - y0) as usize * t.width + (k - x0) as usize])
-            } else {
-                0.0
-            };
-            smaller.push(value);
+    let width = t.width;
+    let mut smaller = vec![0.0f32; own.len()];
+    let (low, high) = ((tx - x1 + 1).clamp(x0, x1), (tx - x0 + 1).clamp(x0, x1));
+    for j in y0.max(ty - y1 + 1)..y1.min(ty - y0 + 1) {
+        if low >= high {
+            break;
+        }
+        let here = (j - y0) as usize * width;
+        let there = (ty - j - y0) as usize * width;
+        let columns = (low - x0) as usize..(high - x0) as usize;
+        // The partners' columns run the other way.
+        let partners = (tx - high + 1 - x0) as usize..(tx - low + 1 - x0) as usize;
+        let to = &mut smaller[here + columns.start..here + columns.end];
+        let from = &own[here + columns.start..here + columns.end];
+        let across = &own[there + partners.start..there + partners.end];
+        for ((to, a), b) in to.iter_mut().zip(from).zip(across.iter().rev()) {
+            *to = a.min(*b);
         }
     }
     // Smoothed over 3 x 3 pixels, so that noise is not a template; beyond the window there is nothing,
     // beyond the blend there are no pixels.
-    let width = t.width;
-    let mut along = Vec::with_capacity(own.len());
-    for row in smaller.chunks_exact(width.max(1)) {
-        for i in 0..width {
-            along.push(row[i.saturating_sub(1)..(i + 2).min(width)].iter().sum::<f32>());
-        }
+    let mut along = vec![0.0f32; own.len()];
+    for (to, row) in along.chunks_exact_mut(width.max(1)).zip(smaller.chunks_exact(width.max(1))) {
+        to.copy_from_slice(row);
+        to[1..].iter_mut().zip(row).for_each(|(to, v)| *to += v);
+        to.iter_mut().zip(&row[1..]).for_each(|(to, v)| *to += v);
     }
     let pixels = |v: i32, n: i32| ((v + 1).min(n - 1) - (v - 1).max(0) + 1) as f32;
-    let mut values = Vec::with_capacity(own.len());
-    for j in 0..t.height {
-        let rows = j.saturating_sub(1)..(j + 2).min(t.height);
+    let wide: Vec<f32> = (x0..x1).map(|x| pixels(x, w)).collect();
+    let mut values = vec![0.0f32; own.len()];
+    for (j, to) in values.chunks_exact_mut(width.max(1)).enumerate() {
+        for l in j.saturating_sub(1)..(j + 2).min(t.height) {
+            let row = &along[l * width..(l + 1) * width];
+            to.iter_mut().zip(row).for_each(|(to, v)| *to += v);
+        }
         let high = pixels(y0 + j as i32, h);
-        for i in 0..width {
-            let sum: f32 = rows.clone().map(|l| along[l * width + i]).sum();
-            values.push((sum / (high * pixels(x0 + i as i32, w))).max(0.0));
+        for (to, wide) in to.iter_mut().zip(&wide) {
+            *to = (*to / (high * wide)).max(0.0);
         }
     }
     t.values = values;

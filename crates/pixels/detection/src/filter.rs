@@ -20,7 +20,8 @@ const KERNEL_MAX: usize = 160;
 /// Pixels that are summed at a time.
 const BLOCK: usize = 32;
 /// Rows that one task filters.
-const ROWS_A_TASK: usize = 128;
+const ROWS_A_TASK: usize = 256;
+const STRIP_PIXELS: usize = 512;
 
 /// Half-width in pixels of the kernel for a Gaussian of `sigma` pixels.
 pub(crate) fn reach(sigma: f64) -> usize {
@@ -82,32 +83,43 @@ pub fn signal_to_noise(
     let kernel = half_kernel(sigma, reach(sigma));
     // k^2 is a Gaussian too, narrower by sqrt 2; its own tail beyond 3 sigma is negligible.
     let squared: Vec<f32> = kernel.iter().map(|k| k * k).take_while(|k| *k > 2e-4).collect();
+    let kernels = Kernels { kernel: &kernel, squared: &squared };
+    let planes = Planes { image, variance, mask, exclude };
     out.data_mut().par_chunks_mut(width * ROWS_A_TASK).enumerate().for_each(|(task, rows)| {
         let first = task * ROWS_A_TASK;
         let last = first + rows.len() / width;
         let r = kernel.len() - 1;
-        let mut ring = Ring::new(width, r);
-        for y in first.saturating_sub(r)..(first + r).min(height) {
-            ring.push(y, image.row(y), variance.row(y), mask.row(y), exclude, &kernel, &squared);
-        }
-        for y in first..last {
-            if y + r < height {
-                let j = y + r;
-                ring.push(
-                    j,
-                    image.row(j),
-                    variance.row(j),
-                    mask.row(j),
-                    exclude,
-                    &kernel,
-                    &squared,
-                );
+        // In strips so narrow that the ring stays in the processor's cache.
+        for x0 in (0..width).step_by(STRIP_PIXELS) {
+            let strip = x0..(x0 + STRIP_PIXELS).min(width);
+            let mut ring = Ring::new(strip.len(), r);
+            for y in first.saturating_sub(r)..(first + r).min(height) {
+                ring.push(y, &planes, x0, &kernels);
             }
-            let row = &mut rows[(y - first) * width..(y - first + 1) * width];
-            ring.combine(y, height, &kernel, &squared, row);
+            for y in first..last {
+                if y + r < height {
+                    ring.push(y + r, &planes, x0, &kernels);
+                }
+                let row = &mut rows[(y - first) * width..(y - first + 1) * width];
+                ring.combine(y, height, &kernels, &mut row[strip.clone()]);
+            }
         }
     });
     out
+}
+
+/// Weights from the middle outwards, and their squares.
+struct Kernels<'a> {
+    kernel: &'a [f32],
+    squared: &'a [f32],
+}
+
+/// What is filtered.
+struct Planes<'a> {
+    image: &'a Image<f32>,
+    variance: &'a Image<f32>,
+    mask: &'a Mask,
+    exclude: u32,
 }
 
 /// The last `2 r + 1` rows, filtered along x.
@@ -140,47 +152,36 @@ impl Ring {
         k * self.width..(k + 1) * self.width
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn push(
-        &mut self,
-        y: usize,
-        image: &[f32],
-        variance: &[f32],
-        mask: &[u32],
-        exclude: u32,
-        kernel: &[f32],
-        squared: &[f32],
-    ) {
+    /// Filter row `y` from column `x0` on along x.
+    fn push(&mut self, y: usize, planes: &Planes<'_>, x0: usize, kernels: &Kernels<'_>) {
         let (w, r) = (self.width, self.r);
         let slot = self.slot(y);
         let (i_row, v_row) = self.padded.split_at_mut(w + 2 * r);
         let (signal, noise) = (&mut self.signal[slot.clone()], &mut self.noise[slot]);
+        let image = planes.image.row(y);
+        // What there is of the strip and its margins; beyond the image the pads stay zero.
+        let from = x0.saturating_sub(r)..(x0 + w + r).min(image.len());
+        let to = from.start + r - x0..from.end + r - x0;
+        let (variance, mask) = (planes.variance.row(y), planes.mask.row(y));
         widest(
             #[inline(always)]
             || {
-                let (ti, tv) = (&mut i_row[r..r + w], &mut v_row[r..r + w]);
-                usable((image, variance, mask), exclude, ti, tv);
-                along_x(i_row, r, kernel, signal);
-                along_x(v_row, r, squared, noise);
+                let source = (&image[from.clone()], &variance[from.clone()], &mask[from]);
+                usable(source, planes.exclude, &mut i_row[to.clone()], &mut v_row[to]);
+                along_x(i_row, r, kernels.kernel, signal);
+                along_x(v_row, r, kernels.squared, noise);
             },
         );
     }
 
     /// The S/N of row `y`; all rows it needs must have been pushed.
-    fn combine(
-        &mut self,
-        y: usize,
-        height: usize,
-        kernel: &[f32],
-        squared: &[f32],
-        out: &mut [f32],
-    ) {
+    fn combine(&mut self, y: usize, height: usize, kernels: &Kernels<'_>, out: &mut [f32]) {
         let mut noise = std::mem::take(&mut self.sum);
         widest(
             #[inline(always)]
             || {
-                along_y(self, y, height, kernel, &self.signal, out);
-                along_y(self, y, height, squared, &self.noise, &mut noise);
+                along_y(self, y, height, kernels.kernel, &self.signal, out);
+                along_y(self, y, height, kernels.squared, &self.noise, &mut noise);
                 for (o, n) in out.iter_mut().zip(&noise) {
                     *o = if *n > 0.0 { *o / n.sqrt() } else { 0.0 };
                 }

@@ -8,6 +8,7 @@ use crate::gaussian_rows::GaussianRows;
 use crate::image::Image;
 use crate::mask::Mask;
 use crate::vectors::{LANES, Simd, Totals, V8, WithSimd, run};
+use crate::wide::length;
 
 /// Result of [`adaptive_moments`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +64,7 @@ pub fn adaptive_moments(
         let (dx, dy) = (fx / f, fy / f);
         m.x += 2.0 * dx;
         m.y += 2.0 * dy;
-        if (m.x - x).hypot(m.y - y) > max_shift {
+        if length(m.x - x, m.y - y) > max_shift {
             return m;
         }
         let (wxx, wxy, wyy) = (fxx / f - dx * dx, fxy / f - dx * dy, fyy / f - dy * dy);
@@ -84,7 +85,7 @@ pub fn adaptive_moments(
         (m.ixx, m.ixy, m.iyy) = (nxx, nxy, nyy);
         // Flux of the Gaussian whose weighted sum is f: f = F / 2 for weight = shape at unit peak,
         // times its normalisation 2 pi sqrt(det).
-        if change < CHANGE_MIN && 2.0 * dx.hypot(dy) < CHANGE_MIN {
+        if change < CHANGE_MIN && 2.0 * length(dx, dy) < CHANGE_MIN {
             m.flux = 2.0 * f;
             m.failed = false;
             return m;

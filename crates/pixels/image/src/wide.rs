@@ -14,28 +14,10 @@ pub fn widest<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
-/// Call `add(k, lane)` for each k below `n`, `L` lanes in turn.
+/// Length of a vector of ordinary size: the library's `hypot` minds overflow, at ten times the cost.
 #[inline(always)]
-pub fn in_lanes<const L: usize>(n: usize, mut add: impl FnMut(usize, usize)) {
-    let whole = n - n % L;
-    for from in (0..whole).step_by(L) {
-        for lane in 0..L {
-            add(from + lane, lane);
-        }
-    }
-    for k in whole..n {
-        add(k, k - whole);
-    }
-}
-
-/// The sum of each quantity's four lanes.
-#[inline(always)]
-pub fn across<const N: usize>(lanes: &[[f64; 4]; N]) -> [f64; N] {
-    let mut out = [0.0; N];
-    for (o, l) in out.iter_mut().zip(lanes) {
-        *o = (l[0] + l[1]) + (l[2] + l[3]);
-    }
-    out
+pub fn length(x: f64, y: f64) -> f64 {
+    (x * x + y * y).sqrt()
 }
 
 /// Sum in lanes: one running sum would wait for each addition.

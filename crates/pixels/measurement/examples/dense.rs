@@ -7,7 +7,7 @@ mod common;
 use common::{Rng, add, detect, exposure, gaussian_psf, star, with_noise};
 use elqui_deblend::{DeblendConfig, deblend_all};
 use elqui_image::Image;
-use elqui_measurement::{MeasurementConfig, Parent, measure};
+use elqui_measurement::{MeasurementConfig, Parent, classify, measure};
 
 /// Seconds of CPU that the process has had (Linux).
 fn cpu_s() -> f64 {
@@ -61,7 +61,8 @@ fn main() {
         })
         .collect();
     let t0 = cpu_s();
-    let table = measure(&scene, &parents, &MeasurementConfig::default());
+    let mut table = measure(&scene, &parents, &MeasurementConfig::default());
+    classify(&mut table);
     let measure_s = cpu_s() - t0;
     println!(
         "{} parents, {peaks} peaks ({blended} in blends), {} rows: deblend {deblend_s:.3} s, \

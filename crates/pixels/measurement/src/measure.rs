@@ -34,7 +34,8 @@ pub struct Parent {
 }
 
 /// Measure every parent and its children on a sky-subtracted exposure. Without a PSF the PSF's
-/// columns stay NaN and flagged.
+/// columns stay NaN and flagged. [`classify`](crate::classify) tells stars from galaxies afterwards, once
+/// the aperture corrections are done.
 pub fn measure(exposure: &Exposure, parents: &[Parent], config: &MeasurementConfig) -> SourceTable {
     let (width, height) = (exposure.width(), exposure.height());
     let owners = owners(width, height, parents.iter().map(|p| &p.footprint));
@@ -99,7 +100,6 @@ pub fn measure(exposure: &Exposure, parents: &[Parent], config: &MeasurementConf
     table.visit.fill(exposure.info.visit as i64);
     table.detector.fill(exposure.info.detector as i32);
     table.mid_mjd_tai.fill(exposure.info.mid_mjd_tai.0);
-    crate::classify(&mut table);
     table
 }
 

@@ -10,6 +10,7 @@
 
 use crate::stamp::{Stamp, UNUSABLE};
 use elqui_image::vectors::{LANES, Simd, V8, WithSimd, run, sums};
+use elqui_image::wide::length;
 use elqui_image::{LocalPsf, PsfSampler};
 
 /// Memory that fits reuse.
@@ -21,18 +22,18 @@ pub struct Scratch {
     pub values: Vec<f32>,
     /// The stamp that a source is measured on.
     pub stamp: Stamp,
-    under: Under,
+    pub under: Under,
     pub spread: crate::spread::Scratch,
     pub joint: crate::joint::Scratch,
 }
 
 /// The stamp's pixels under a drawn PSF, pixel for pixel, so that sums run through plain arrays.
 #[derive(Default)]
-struct Under {
-    image: Vec<f32>,
-    variance: Vec<f32>,
+pub struct Under {
+    pub image: Vec<f32>,
+    pub variance: Vec<f32>,
     /// 1 where usable; 0 elsewhere, as outside the stamp.
-    used: Vec<f32>,
+    pub used: Vec<f32>,
 }
 
 impl Under {
@@ -147,17 +148,17 @@ pub fn fit_position(
             return out;
         }
         let (dx, dy) = (solved[1] / flux, solved[2] / flux);
-        let length = dx.hypot(dy);
-        if !length.is_finite() {
+        let moved = length(dx, dy);
+        if !moved.is_finite() {
             return out;
         }
-        let shrink = (STEP_MAX / length).min(1.0);
+        let shrink = (STEP_MAX / moved).min(1.0);
         (x, y) = (x + shrink * dx, y + shrink * dy);
-        if (x - start.0).hypot(y - start.1) > shift_max {
+        if length(x - start.0, y - start.1) > shift_max {
             return out;
         }
         // The first pass has no photon noise in its weights: always take a second.
-        if length < STEP_MIN && (iteration > 0 || !(sky > 0.0)) {
+        if moved < STEP_MIN && (iteration > 0 || !(sky > 0.0)) {
             let s = run(Normal::<true> { under: &scratch.under, drawn: &scratch.drawn, ratio });
             let c = sandwich(&inverse, &s.v);
             out = PsfFit {

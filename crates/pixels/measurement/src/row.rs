@@ -247,7 +247,7 @@ impl Tools<'_> {
         row.psf_flux = [f.flux, f.flux_err];
         row.psf_flag = !(f.flux.is_finite() && f.flux_err.is_finite()) || f.lost > PSF_LOSS_MAX;
         let area = row.shape_psf.map_or(f64::NAN, |s| s.ixx + s.iyy);
-        row.spread = spread(stamp, &scratch.local, &scratch.drawn[0], area, &mut scratch.spread);
+        row.spread = spread(&scratch.under, &scratch.drawn[0], area, &mut scratch.spread);
     }
 
     fn apertures(&self, stamp: &Stamp, row: &mut Row) {

@@ -16,10 +16,9 @@
 
 mod company;
 
-use crate::psf_fit::overlap;
-use crate::stamp::{Stamp, UNUSABLE};
-use company::Company;
-use elqui_image::LocalPsf;
+use crate::psf_fit::Under;
+use company::{Beside, Company};
+use elqui_image::vectors::{LANES, Simd, Totals, V8, WithSimd, run};
 use elqui_image::wide::widest;
 
 /// Excess of area that the template has, nearly.
@@ -35,54 +34,28 @@ const FWHM: f64 = 1.65;
 #[derive(Default)]
 pub struct Scratch {
     wide: Vec<f32>,
-    row: Vec<f32>,
+    next: Vec<f32>,
     company: Company,
 }
 
 /// Excess of area and its error; NaN where nothing can be said.
 ///
-/// - `psf`: the drawn PSF, `area` its ixx + iyy in pixel^2
-pub fn spread(
-    stamp: &Stamp,
-    local: &LocalPsf,
-    psf: &[f32],
-    area: f64,
-    scratch: &mut Scratch,
-) -> [f64; 2] {
+/// - `under`: the pixels under the drawn PSF `psf`, whose ixx + iyy is `area` in pixel^2
+pub fn spread(under: &Under, psf: &[f32], area: f64, scratch: &mut Scratch) -> [f64; 2] {
     let nothing = [f64::NAN; 2];
-    if !(area > 0.0 && area.is_finite()) {
+    if !(area > 0.0 && area.is_finite() && psf.len() >= 9) {
         return nothing;
     }
     // A pass of (1, 2, 1) / 4 along both axes adds half a pixel^2 to each second moment.
     let passes = ((EXCESS * area).round() as usize).clamp(1, PASSES_MAX);
-    let side = 2 * local.half_width() + 1;
-    let radius = local.half_width() as f64 + 0.5;
+    let side = psf.len().isqrt();
     scratch.wide.clear();
     scratch.wide.extend_from_slice(psf);
-    for _ in 0..passes {
-        widen(&mut scratch.wide, side, &mut scratch.row);
-    }
-    let (mut pp, mut pd, mut dd, mut ip, mut id) = (0.0f64, 0.0f64, 0.0f64, 0.0f64, 0.0f64);
-    let (mut vpp, mut vpd, mut vdd) = (0.0f64, 0.0f64, 0.0f64);
-    let (image, variance, mask) = (stamp.image.data(), stamp.variance.data(), stamp.mask.data());
-    for (at, psf_at, n) in overlap(stamp, local) {
-        let (j, i0) = (psf_at / side, psf_at % side);
-        let dy = j as f64 - local.half_width() as f64;
-        let rim = local.half_width() - (radius * radius - dy * dy).max(0.0).sqrt() as usize;
-        let mut s = [0.0f32; 8];
-        let (from, to) = (rim.max(i0) - i0, (i0 + n).min(side - rim).max(i0) - i0);
-        for k in from..to.max(from) {
-            let usable = (1 - (mask[at + k] & UNUSABLE)) as f32;
-            let p = psf[psf_at + k] * usable;
-            let d = (scratch.wide[psf_at + k] - psf[psf_at + k]) * usable;
-            let (v, w) = (image[at + k], variance[at + k]);
-            let terms = [p * p, p * d, d * d, v * p, v * d, w * p * p, w * p * d, w * d * d];
-            s.iter_mut().zip(terms).for_each(|(s, t)| *s += t);
-        }
-        let s = s.map(f64::from);
-        (pp, pd, dd, ip, id) = (pp + s[0], pd + s[1], dd + s[2], ip + s[3], id + s[4]);
-        (vpp, vpd, vdd) = (vpp + s[5], vpd + s[6], vdd + s[7]);
-    }
+    widest(
+        #[inline(always)]
+        || widen(&mut scratch.wide, side, passes, &mut scratch.next),
+    );
+    let [pp, pd, dd, ip, id, vpp, vpd, vdd] = run(Sums { under, psf, wide: &scratch.wide, side });
     let det = pp * dd - pd * pd;
     if !(det > 1e-12 * pp * dd) {
         return nothing;
@@ -104,32 +77,78 @@ pub fn spread(
     }
     let Scratch { wide, company, .. } = scratch;
     let near = FWHM * area.sqrt();
-    widest(|| company.spread(stamp, local, (psf, wide), near))
+    run(Beside { company, under, psf, wide, side, near })
         .map_or(plain, |[ratio, err]| [unit * ratio, unit * err])
 }
 
-/// One pass of (1, 2, 1) / 4 along x and along y; outside is as the border.
-fn widen(image: &mut [f32], side: usize, row: &mut Vec<f32>) {
-    for line in image.chunks_exact_mut(side) {
-        let mut before = line[0];
-        for i in 0..side {
-            let here = line[i];
-            let after = line.get(i + 1).copied().unwrap_or(here);
-            line[i] = 0.25 * (before + after) + 0.5 * here;
-            before = here;
+/// The kernel of the sums within the circle: P P, P D, D D, I P, I D with D = P_b - P, and the first three
+/// times the variance.
+struct Sums<'a> {
+    under: &'a Under,
+    psf: &'a [f32],
+    wide: &'a [f32],
+    side: usize,
+}
+
+impl WithSimd for Sums<'_> {
+    type Output = [f64; 8];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 8] {
+        let Self { under: Under { image, variance, used }, psf, wide, side } = self;
+        let mut totals = Totals::<S, 8>::new(simd);
+        let half = side / 2;
+        let radius = half as f64 + 0.5;
+        for j in 0..side {
+            let dy = j as f64 - half as f64;
+            let rim = half - (radius * radius - dy * dy).max(0.0).sqrt() as usize;
+            let end = (j + 1) * side - rim;
+            for at in (j * side + rim..end).step_by(LANES) {
+                let whole = V8::load(simd, &psf[at..end]);
+                let used = V8::load(simd, &used[at..end]);
+                let p = whole * used;
+                let d = (V8::load(simd, &wide[at..end]) - whole) * used;
+                let (v, w) = (V8::load(simd, &image[at..end]), V8::load(simd, &variance[at..end]));
+                let (pp, pd, dd) = (p * p, p * d, d * d);
+                let sums = &mut totals.running;
+                sums[0] += pp;
+                sums[1] += pd;
+                sums[2] += dd;
+                sums[3] += v * p;
+                sums[4] += v * d;
+                sums[5] += w * pp;
+                sums[6] += w * pd;
+                sums[7] += w * dd;
+            }
+            totals.end_row();
         }
+        totals.finish()
     }
-    row.clear();
-    row.extend_from_slice(&image[..side]);
-    for j in 0..side {
-        let (head, rest) = image.split_at_mut((j + 1) * side);
-        let here = &mut head[j * side..];
-        let after = rest.get(..side);
-        for i in 0..side {
-            let value = here[i];
-            let below = after.map_or(value, |a| a[i]);
-            here[i] = 0.25 * (row[i] + below) + 0.5 * value;
-            row[i] = value;
+}
+
+/// Passes of (1, 2, 1) / 4 along x and along y; outside is as the border.
+#[inline(always)]
+fn widen(image: &mut [f32], side: usize, passes: usize, next: &mut Vec<f32>) {
+    next.resize(image.len(), 0.0);
+    let smooth = |before: f32, here: f32, after: f32| 0.25 * (before + after) + 0.5 * here;
+    for _ in 0..passes {
+        // Along x as if rows went on in the next, then the borders put right.
+        let n = image.len();
+        for i in 1..n - 1 {
+            next[i] = smooth(image[i - 1], image[i], image[i + 1]);
+        }
+        for start in (0..n).step_by(side) {
+            let end = start + side - 1;
+            next[start] = smooth(image[start], image[start], image[start + 1]);
+            next[end] = smooth(image[end - 1], image[end], image[end]);
+        }
+        for j in 0..side {
+            let row = |j: usize| &next[j * side..(j + 1) * side];
+            let (before, here) = (row(j.saturating_sub(1)), row(j));
+            let after = row((j + 1).min(side - 1));
+            let out = &mut image[j * side..(j + 1) * side];
+            for i in 0..side {
+                out[i] = smooth(before[i], here[i], after[i]);
+            }
         }
     }
 }
@@ -143,10 +162,7 @@ mod tests {
         let side = 21;
         let mut image = vec![0.0f32; side * side];
         image[10 * side + 10] = 1.0;
-        let mut row = Vec::new();
-        for _ in 0..3 {
-            widen(&mut image, side, &mut row);
-        }
+        widen(&mut image, side, 3, &mut Vec::new());
         let moment = |f: &dyn Fn(f64, f64) -> f64| -> f64 {
             image
                 .iter()

@@ -91,25 +91,29 @@ impl Scene<'_> {
         stamp.variance.reshape(b.width, b.height);
         stamp.mask.reshape(b.width, b.height);
         let (x0, x1) = (b.x0 as usize, b.x1() as usize);
-        for k in 0..b.height {
-            let row = b.y0 as usize + k;
-            let owner = &self.owners.row(row)[x0..x1];
-            let from = Pixels {
-                owner,
-                values: &self.exposure.image.row(row)[x0..x1],
-                variances: &self.exposure.variance.row(row)[x0..x1],
-                planes: &self.exposure.mask.row(row)[x0..x1],
-            };
-            let (image, variance) = (stamp.image.row_mut(k), stamp.variance.row_mut(k));
-            let bits = stamp.mask.row_mut(k);
-            widest(
-                #[inline(always)]
-                || copy(&from, own, self.reject, (&mut *image, variance, &mut *bits)),
-            );
-            if let Some(child) = child {
-                share_of(child, own, (b.x0, row as i32), owner, bits, image);
-            }
-        }
+        let whole = self.exposure;
+        widest(
+            #[inline(always)]
+            || {
+                for k in 0..b.height {
+                    let row = b.y0 as usize + k;
+                    let from = Pixels {
+                        owner: &self.owners.row(row)[x0..x1],
+                        values: &whole.image.row(row)[x0..x1],
+                        variances: &whole.variance.row(row)[x0..x1],
+                        planes: &whole.mask.row(row)[x0..x1],
+                    };
+                    let at = k * b.width..(k + 1) * b.width;
+                    let image = &mut stamp.image.data_mut()[at.clone()];
+                    let variance = &mut stamp.variance.data_mut()[at.clone()];
+                    let bits = &mut stamp.mask.data_mut()[at];
+                    copy(&from, own, self.reject, (&mut *image, variance, &mut *bits));
+                    if let Some(child) = child {
+                        share_of(child, own, (b.x0, row as i32), from.owner, bits, image);
+                    }
+                }
+            },
+        );
         true
     }
 }
@@ -161,6 +165,7 @@ fn copy(
 }
 
 /// Put the child's share in place of its parent's light along a row from (x0, y) on.
+#[inline(always)]
 fn share_of(
     child: &HeavyFootprint,
     own: u32,
@@ -169,11 +174,23 @@ fn share_of(
     bits: &[u32],
     values: &mut [f32],
 ) {
+    let n = owner.len();
+    let (bits, values) = (&bits[..n], &mut values[..n]);
     let b = child.bbox;
-    let row = if y >= b.y0 && y < b.y1() { child.pixels.row((y - b.y0) as usize) } else { &[] };
-    for (x, ((&o, value), &m)) in (x0 - b.x0..).zip(owner.iter().zip(values).zip(bits)) {
-        if o == own && m & EMPTY == 0 {
-            *value = usize::try_from(x).ok().and_then(|x| row.get(x).copied()).unwrap_or(0.0);
+    // The part of the row that the child's box has a share for; beyond it the child has none.
+    let inside = y >= b.y0 && y < b.y1();
+    let low = (b.x0 - x0).clamp(0, n as i32) as usize;
+    let high = if inside { (b.x1() - x0).clamp(low as i32, n as i32) as usize } else { low };
+    for (i, value) in values.iter_mut().enumerate() {
+        let mine = (owner[i] == own) & (bits[i] & EMPTY == 0) & !((i >= low) & (i < high));
+        *value = if mine { 0.0 } else { *value };
+    }
+    if low < high {
+        let from = (x0 + low as i32 - b.x0) as usize;
+        let row = &child.pixels.row((y - b.y0) as usize)[from..from + high - low];
+        for (i, share) in (low..high).zip(row) {
+            let mine = (owner[i] == own) & (bits[i] & EMPTY == 0);
+            values[i] = if mine { *share } else { values[i] };
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - units: pixels, pixels^2; pixels with a bit of `reject` are left out
 
 use elqui_image::vectors::{LANES, Simd, Totals, V8, WithSimd, run};
+use elqui_image::wide::length;
 use elqui_image::{GaussianRows, Image, Mask};
 
 /// A step below this ends the iteration, pixels.
@@ -70,10 +71,10 @@ pub fn windowed_centroid(
         };
         let (dx, dy) = (2.0 * s.fx / s.f, 2.0 * s.fy / s.f);
         (x, y) = (x + dx, y + dy);
-        if !((x - x0).hypot(y - y0) <= shift_max) || iteration + 1 == ITERATIONS_MAX {
+        if !(length(x - x0, y - y0) <= shift_max) || iteration + 1 == ITERATIONS_MAX {
             return Windowed::FAILED;
         }
-        if dx.hypot(dy) < STEP_MIN {
+        if length(dx, dy) < STEP_MIN {
             break;
         }
     }

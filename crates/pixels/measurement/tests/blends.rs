@@ -5,7 +5,7 @@ mod common;
 use common::{Gaussian, Rng, add, disc, exposure, gaussian_psf, star, with_noise};
 use elqui_deblend::{DeblendConfig, deblend, deblend_all};
 use elqui_image::{Exposure, Image};
-use elqui_measurement::{MeasurementConfig, Parent, measure};
+use elqui_measurement::{MeasurementConfig, Parent, classify, measure};
 use elqui_schema::SourceTable;
 
 const SIGMA: f64 = 1.7;
@@ -23,7 +23,9 @@ fn split_and_measure(e: &Exposure, peaks: &[(f64, f64)]) -> (SourceTable, Parent
     let d = deblend(&e.image, &e.mask, &footprint, psf, &DeblendConfig::default());
     let parent =
         Parent { footprint, children: d.children, simplified: d.simplified, ..Parent::default() };
-    (measure(e, std::slice::from_ref(&parent), &MeasurementConfig::default()), parent)
+    let mut table = measure(e, std::slice::from_ref(&parent), &MeasurementConfig::default());
+    classify(&mut table);
+    (table, parent)
 }
 
 #[test]

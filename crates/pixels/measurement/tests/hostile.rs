@@ -6,7 +6,7 @@ use common::{add, disc, exposure, gaussian_psf, star};
 use elqui_image::{Exposure, Footprint, Image, Peak, Span};
 use elqui_measurement::{
     ApCorrConfig, MeasurementConfig, Parent, aperture_corrections, apply_aperture_corrections,
-    forced_psf, measure,
+    classify, forced_psf, measure,
 };
 
 fn scene(value: f32, variance: f32) -> Exposure {
@@ -31,7 +31,8 @@ fn nothing_usable_is_flagged() {
         scene(f32::INFINITY, 1.0),
         scene(1.0, -3.0),
     ] {
-        let t = measure(&e, &parents, &config);
+        let mut t = measure(&e, &parents, &config);
+        classify(&mut t);
         assert_eq!(t.len(), 3);
         assert!(t.psf_flux[0].is_nan() && t.psf_flux_flag[0] && t.centroid_flag[0]);
         assert!(t.ap06_flux[0].is_nan() && t.ap_flux_flag[0] && t.shape_flag[0]);

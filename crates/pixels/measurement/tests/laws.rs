@@ -5,7 +5,7 @@ mod common;
 
 use common::{Gaussian, Rng, add, disc, exposure, gaussian_psf, star, with_noise};
 use elqui_image::{Exposure, Image, MaskPlane};
-use elqui_measurement::{MeasurementConfig, Parent, forced_psf, measure};
+use elqui_measurement::{MeasurementConfig, Parent, classify, forced_psf, measure};
 use elqui_schema::SourceTable;
 
 const SIGMA: f64 = 1.7;
@@ -15,7 +15,9 @@ fn single(x: f64, y: f64) -> Vec<Parent> {
 }
 
 fn run(e: &Exposure, parents: &[Parent]) -> SourceTable {
-    measure(e, parents, &MeasurementConfig::default())
+    let mut table = measure(e, parents, &MeasurementConfig::default());
+    classify(&mut table);
+    table
 }
 
 fn fluxes(t: &SourceTable) -> Vec<(&'static str, f64, f64)> {

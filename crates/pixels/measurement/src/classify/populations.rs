@@ -45,7 +45,7 @@ const FLOOR_SNR: f64 = 60.0;
 /// With fewer sources than `LEARN_MIN` the starting values stay.
 const LEARN_MIN: usize = 200;
 /// Rounds of the learning, and the sources they see at most: few at first.
-const ROUNDS: [(usize, usize); 2] = [(20, 1500), (6, 6000)];
+const ROUNDS: [(usize, usize); 2] = [(24, 1000), (4, 4000)];
 /// Sources that the starting values count for.
 const PRIOR_WEIGHT: f64 = 10.0;
 /// One source's statistic, its error, and the S/N of its PSF flux.
@@ -157,21 +157,20 @@ impl Populations {
         });
         let middle = self.line[0] + self.line[1] * x.along();
         let per = 1.0 / self.width;
-        let share: [f64; BINS] = std::array::from_fn(|b| {
-            let d = per * (fixed.ln_r[b] - middle);
-            exp(-0.5 * d * d)
-        });
-        let scale = extended / share.iter().sum::<f64>().max(1e-200);
+        // The bins' shares add up to 1 but for what lies outside of them.
+        let scale = extended * per * bin_width() / std::f64::consts::TAU.sqrt();
         let half = 0.5 * bin_width();
         let galaxy = std::array::from_fn(|b| {
             let (r, d) = (fixed.r[b], pull * sigma - fixed.r[b]);
             let v = sigma * sigma + half * half * r * r;
-            scale * share[b] * exp(-0.5 * d * d / v) / v.sqrt()
+            let along = per * (fixed.ln_r[b] - middle);
+            scale * exp(-0.5 * (along * along + d * d / v)) / v.sqrt()
         });
         Likelihoods { alone, company, galaxy }
     }
 
-    pub fn probability(&self, x: &Sample, fixed: &Fixed) -> f64 {
+    #[inline(always)]
+    fn one(&self, x: &Sample, fixed: &Fixed) -> f64 {
         if !(x.s < EXCESS_MAX) {
             return 1.0;
         }
@@ -179,6 +178,10 @@ impl Populations {
         let point = l.alone + l.company.iter().sum::<f64>() + 1e-200;
         let galaxy: f64 = l.galaxy.iter().sum();
         galaxy / (galaxy + point)
+    }
+
+    pub fn probability(&self, x: &Sample, fixed: &Fixed) -> f64 {
+        widest(|| self.one(x, fixed))
     }
 
     /// Learn from (s, snr) of a frame's clean sources.

@@ -9,10 +9,14 @@
 //! - source: fits of convolved models in Fourier space: Bernstein & Armstrong 2014, MNRAS 438, 1880
 
 use super::fft::Buffer;
-use super::modes::{LANES, Modes, Spectrum};
+use super::modes::{Modes, Spectrum};
 use super::patch::Patch;
 use super::psf_modes::ModelPsf;
 use super::small::solve;
+use elqui_image::vectors::{self, Simd, V8, WithSimd, run};
+
+/// Modes that are summed in f32 before f64 takes over.
+const CHUNK: usize = 128;
 
 const ITERATIONS_MAX: usize = 30;
 /// The fit ends when chi squared falls by less than this and the flux changes by less than that part.
@@ -178,6 +182,63 @@ pub fn fit<const N: usize, S: Shape<N>>(
     now
 }
 
+/// Lists over the modes, of which the sums of a fit are made.
+struct Lists<'a, const N: usize> {
+    m: &'a [f32],
+    slope: &'a [f32],
+    power: &'a [f32],
+    z: &'a [f32],
+    weight: &'a [f32],
+    basis: [&'a [f32]; N],
+    guess: f32,
+}
+
+impl<const N: usize> WithSimd for Lists<'_, N> {
+    /// (r r, r m, m m), r u_j, m u_j and u_i u_j (j <= i).
+    type Output = ([f64; 3], [f64; N], [f64; N], [[f64; N]; N]);
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        let Lists { m, slope, power, z, weight, basis, guess } = self;
+        let (zero, guess) = (V8::splat(simd, 0.0), V8::splat(simd, guess));
+        let mut out = ([0.0; 3], [0.0; N], [0.0; N], [[0.0; N]; N]);
+        for from in (0..m.len()).step_by(CHUNK) {
+            let (mut t, mut tru, mut tmu) = ([zero; 3], [zero; N], [zero; N]);
+            let mut tuu = [[zero; N]; N];
+            for k in (from..(from + CHUNK).min(m.len())).step_by(vectors::LANES) {
+                let (w, p) = (V8::load(simd, &weight[k..]), V8::load(simd, &power[k..]));
+                let pm = p * V8::load(simd, &m[k..]);
+                let r = V8::load(simd, &z[k..]) - guess * pm;
+                let (wr, wm) = (w * r, w * pm);
+                t[0] += wr * r;
+                t[1] += wr * pm;
+                t[2] += wm * pm;
+                let g = p * V8::load(simd, &slope[k..]);
+                let mut u = [zero; N];
+                for i in 0..N {
+                    u[i] = g * V8::load(simd, &basis[i][k..]);
+                    let wu = w * u[i];
+                    tru[i] += wr * u[i];
+                    tmu[i] += wm * u[i];
+                    for j in 0..=i {
+                        tuu[i][j] += wu * u[j];
+                    }
+                }
+            }
+            for i in 0..3 {
+                out.0[i] += t[i].sum();
+            }
+            for i in 0..N {
+                out.1[i] += tru[i].sum();
+                out.2[i] += tmu[i].sum();
+                for j in 0..=i {
+                    out.3[i][j] += tuu[i][j].sum();
+                }
+            }
+        }
+        out
+    }
+}
+
 /// Chi squared, flux and derivatives at a shape; `guess` is near the flux.
 fn evaluate<const N: usize, S: Shape<N>>(
     shape: &S,
@@ -196,52 +257,8 @@ fn evaluate<const N: usize, S: Shape<N>>(
     let (m, slope, power) = (&m[..n], &slope[..n], &power[..n]);
     let (z, weight) = (&turned.re[..n], &modes.weight[..n]);
     let basis = basis.map(|b| &b[..n]);
-    // r r, r m, m m; r u_j, m u_j; u_i u_j, in lanes that are added up now and then in f64.
-    let mut total = [0.0f64; 3];
-    let (mut ru, mut mu, mut uu) = ([0.0f64; N], [0.0f64; N], [[0.0f64; N]; N]);
-    const L: usize = 4;
-    const CHUNK: usize = 64;
-    let mut at = 0;
-    while at < n {
-        let end = (at + CHUNK).min(n);
-        let mut t = [[0.0f32; L]; 3];
-        let (mut tru, mut tmu, mut tuu) =
-            ([[0.0f32; L]; N], [[0.0f32; L]; N], [[[0.0f32; L]; N]; N]);
-        for k in (at..end).step_by(L) {
-            for l in 0..L {
-                let k = k + l;
-                let w = weight[k];
-                let pm = power[k] * m[k];
-                let r = z[k] - guess as f32 * pm;
-                let (wr, wm) = (w * r, w * pm);
-                t[0][l] += wr * r;
-                t[1][l] += wr * pm;
-                t[2][l] += wm * pm;
-                let g = power[k] * slope[k];
-                let u: [f32; N] = std::array::from_fn(|j| g * basis[j][k]);
-                for i in 0..N {
-                    tru[i][l] += wr * u[i];
-                    tmu[i][l] += wm * u[i];
-                    for j in 0..=i {
-                        tuu[i][j][l] += w * u[i] * u[j];
-                    }
-                }
-            }
-        }
-        let add = |sum: &mut f64, lanes: &[f32; L]| {
-            *sum += lanes.iter().map(|&v| f64::from(v)).sum::<f64>();
-        };
-        total.iter_mut().zip(&t).for_each(|(s, l)| add(s, l));
-        for i in 0..N {
-            add(&mut ru[i], &tru[i]);
-            add(&mut mu[i], &tmu[i]);
-            for j in 0..=i {
-                add(&mut uu[i][j], &tuu[i][j]);
-            }
-        }
-        at = end;
-    }
-    let [rr, rm, mm] = total;
+    let lists = Lists { m, slope, power, z, weight, basis, guess: guess as f32 };
+    let ([rr, rm, mm], ru, mu, uu) = run(lists);
     let noise = patch.noise;
     let change = if mm > 0.0 { rm / mm } else { 0.0 };
     let flux = f64::from(guess as f32) + change;
@@ -264,21 +281,47 @@ fn evaluate<const N: usize, S: Shape<N>>(
     out
 }
 
+/// Lists over the modes, of which the offset is made.
+struct OffsetSums<'a> {
+    power: &'a [f32],
+    m: &'a [f32],
+    im: &'a [f32],
+    weight: &'a [f32],
+    k: [&'a [f32]; 2],
+}
+
+impl WithSimd for OffsetSums<'_> {
+    /// x x, x y, y y, x im, y im.
+    type Output = [f64; 5];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; 5] {
+        let Self { power, m, im, weight, k: [kx, ky] } = self;
+        let mut out = [V8::splat(simd, 0.0); 5];
+        for k in (0..m.len()).step_by(vectors::LANES) {
+            let g = V8::splat(simd, 0.0) - V8::load(simd, &power[k..]) * V8::load(simd, &m[k..]);
+            let (x, y) = (V8::load(simd, &kx[k..]) * g, V8::load(simd, &ky[k..]) * g);
+            let (w, im) = (V8::load(simd, &weight[k..]), V8::load(simd, &im[k..]));
+            let (wx, wy) = (w * x, w * y);
+            out[0] += wx * x;
+            out[1] += wx * y;
+            out[2] += wy * y;
+            out[3] += wx * im;
+            out[4] += wy * im;
+        }
+        vectors::sums(&out)
+    }
+}
+
 /// How far the centre is off, from the imaginary parts: they are -F |P| m (k . offset).
 fn offset(modes: &Modes, scratch: &Scratch, flux: f64, most: f64) -> (f64, f64) {
-    let mut sums = [[0.0f32; 5]; LANES];
-    for k in (0..modes.len()).step_by(LANES) {
-        for (l, sum) in sums.iter_mut().enumerate() {
-            let k = k + l;
-            let g = -scratch.power[k] * scratch.m[k];
-            let (w, x, y) = (modes.weight[k], modes.kx[k] * g, modes.ky[k] * g);
-            let im = scratch.turned.im[k];
-            let add = [w * x * x, w * x * y, w * y * y, w * x * im, w * y * im];
-            sum.iter_mut().zip(add).for_each(|(s, a)| *s += a);
-        }
-    }
-    let [xx, xy, yy, x, y]: [f64; 5] =
-        std::array::from_fn(|j| sums.iter().map(|s| f64::from(s[j])).sum());
+    let n = modes.len();
+    let [xx, xy, yy, x, y] = run(OffsetSums {
+        power: &scratch.power[..n],
+        m: &scratch.m[..n],
+        im: &scratch.turned.im[..n],
+        weight: &modes.weight[..n],
+        k: [&modes.kx[..n], &modes.ky[..n]],
+    });
     let (a, b) = ([[xx, xy], [xy, yy]], [x / flux, y / flux]);
     let [dx, dy] = solve(&a, &b).unwrap_or([0.0; 2]);
     let shrink = (0.5 * most / dx.hypot(dy).max(1e-30)).min(1.0);

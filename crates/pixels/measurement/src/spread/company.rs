@@ -5,17 +5,14 @@
 //!   above [`COMPANY_SIGMA`]; then all are fitted together
 //! - output: E / F and its error, from the joint matrix
 
-use crate::psf_fit::overlap;
-use crate::stamp::{Stamp, UNUSABLE};
+use crate::psf_fit::Under;
 use elqui_base::invert_spd;
-use elqui_image::LocalPsf;
+use elqui_image::vectors::{LANES, Simd, V8, WithSimd};
 
 /// What is found has to be this significant.
 const COMPANY_SIGMA: f64 = 4.5;
 /// Places that are looked at closely.
 const PLACES: usize = 3;
-
-const LANES: usize = 8;
 
 /// The window's pixels in the search for a second point.
 #[derive(Default)]
@@ -29,37 +26,58 @@ pub struct Company {
     places: Vec<(f64, i32, i32)>,
 }
 
-impl Company {
-    /// E / F and its error beside a second point; `None` without one.
-    ///
-    /// - `near`: the least distance, pixels; `psf` and `wide` (P_b): drawn on the window of `local`
+/// The kernel of the search: E / F and its error beside a second point; `None` without one.
+pub struct Beside<'a> {
+    pub company: &'a mut Company,
+    pub under: &'a Under,
+    /// The PSF drawn on a window of `side` pixels, and P_b.
+    pub psf: &'a [f32],
+    pub wide: &'a [f32],
+    pub side: usize,
+    /// The least distance, pixels.
+    pub near: f64,
+}
+
+impl WithSimd for Beside<'_> {
+    type Output = Option<[f64; 2]>;
     #[inline(always)]
-    pub fn spread(
+    fn with_simd<S: Simd>(self, simd: S) -> Option<[f64; 2]> {
+        let Self { company, under, psf, wide, side, near } = self;
+        company.spread(simd, under, (psf, wide), (side, near))
+    }
+}
+
+impl Company {
+    #[inline(always)]
+    fn spread<S: Simd>(
         &mut self,
-        stamp: &Stamp,
-        local: &LocalPsf,
+        simd: S,
+        under: &Under,
         (psf, wide): (&[f32], &[f32]),
-        near: f64,
+        (side, near): (usize, f64),
     ) -> Option<[f64; 2]> {
-        let side = 2 * local.half_width() + 1;
-        self.fill(stamp, local, (psf, wide), side);
-        let fit = self.solve::<4>()?;
+        self.fill(under, (psf, wide), side);
+        let fit = self.solve::<S, 4>(simd)?;
         for (k, left) in self.left.iter_mut().enumerate() {
             let model: f32 = (0..4).map(|t| fit.values[t] as f32 * self.templates[t][k]).sum();
             *left = self.light[k] - model;
         }
-        self.look(psf, side, near);
+        self.look(simd, psf, side, near);
         let mut best = (COMPANY_SIGMA, None);
         for place in 0..self.places.len().min(PLACES) {
             let (_, dx, dy) = self.places[place];
             self.shift(psf, side, dx, dy);
-            let along = self.along(4, 4);
-            let b: [f64; 4] = std::array::from_fn(|t| self.along(t, 4));
+            let along = self.along(simd, 4, 4);
+            let mut b = [0.0f64; 4];
+            for (t, b) in b.iter_mut().enumerate() {
+                *b = self.along(simd, t, 4);
+            }
             let own: f64 = (0..4)
                 .map(|i| b[i] * (0..4).map(|j| fit.inverse[4 * i + j] * b[j]).sum::<f64>())
                 .sum();
             let free = along - own;
-            let sigma = sum(&self.templates[4], &self.weight, &self.left) / free.max(0.0).sqrt();
+            let sigma =
+                sum(simd, &self.templates[4], &self.weight, &self.left) / free.max(0.0).sqrt();
             // What the others can take up altogether is no second point.
             if free > 0.02 * along && sigma > best.0 {
                 best = (sigma, Some((dx, dy)));
@@ -67,7 +85,7 @@ impl Company {
         }
         let (dx, dy) = best.1?;
         self.shift(psf, side, dx, dy);
-        let fit = self.solve::<5>()?;
+        let fit = self.solve::<S, 5>(simd)?;
         let [flux, wider] = [fit.values[0], fit.values[3]];
         if !(flux > 0.0) {
             return None;
@@ -79,27 +97,20 @@ impl Company {
     }
 
     /// The window's templates, light and weights.
-    fn fill(
-        &mut self,
-        stamp: &Stamp,
-        local: &LocalPsf,
-        (psf, wide): (&[f32], &[f32]),
-        side: usize,
-    ) {
+    fn fill(&mut self, under: &Under, (psf, wide): (&[f32], &[f32]), side: usize) {
         for v in [&mut self.weight, &mut self.light, &mut self.left] {
             v.clear();
             v.resize(side * side, 0.0);
         }
         let half = side as i32 / 2;
-        for (at, psf_at, n) in overlap(stamp, local) {
-            let dy = (psf_at / side) as i32 - half;
-            for k in 0..n {
-                let dx = ((psf_at + k) % side) as i32 - half;
-                let v = stamp.variance.data()[at + k];
-                let usable = stamp.mask.data()[at + k] & UNUSABLE == 0 && v > 0.0;
-                if usable && dx * dx + dy * dy <= half * half + half {
-                    self.weight[psf_at + k] = 1.0 / v;
-                    self.light[psf_at + k] = stamp.image.data()[at + k];
+        for j in 0..side {
+            let dy = j as i32 - half;
+            for i in 0..side {
+                let (dx, k) = (i as i32 - half, j * side + i);
+                let v = under.variance[k];
+                if under.used[k] > 0.0 && v > 0.0 && dx * dx + dy * dy <= half * half + half {
+                    self.weight[k] = 1.0 / v;
+                    self.light[k] = under.image[k];
                 }
             }
         }
@@ -120,7 +131,7 @@ impl Company {
 
     /// The places where what is left looks most like a point, best first.
     #[inline(always)]
-    fn look(&mut self, psf: &[f32], side: usize, near: f64) {
+    fn look<S: Simd>(&mut self, simd: S, psf: &[f32], side: usize, near: f64) {
         self.places.clear();
         let step = (near / 4.0).floor().max(1.0) as i32;
         let reach = side as i32 / 2 + 1;
@@ -132,12 +143,18 @@ impl Company {
                 if away < near * near || away > f64::from(reach * reach) {
                     continue;
                 }
-                let (mut found, mut norm) = (0.0f64, 0.0f64);
+                let (mut found, mut norm) = (V8::splat(simd, 0.0), V8::splat(simd, 0.0));
                 for (to, from, n) in shifted(side as i32, dx, dy) {
                     let (p, w) = (&psf[from..from + n], &self.weight[to..to + n]);
-                    found += sum(p, w, &self.left[to..to + n]);
-                    norm += sum(p, w, p);
+                    let left = &self.left[to..to + n];
+                    for at in (0..n).step_by(LANES) {
+                        let p = V8::load(simd, &p[at..]);
+                        let pw = p * V8::load(simd, &w[at..]);
+                        found += pw * V8::load(simd, &left[at..]);
+                        norm += pw * p;
+                    }
                 }
+                let (found, norm) = (found.sum(), norm.sum());
                 let sigma = found / norm.sqrt();
                 // The others' share of its light makes it look less than it is.
                 if sigma > 0.6 * COMPANY_SIGMA {
@@ -158,23 +175,25 @@ impl Company {
     }
 
     #[inline(always)]
-    fn along(&self, a: usize, b: usize) -> f64 {
-        sum(&self.weight, &self.templates[a], &self.templates[b])
+    fn along<S: Simd>(&self, simd: S, a: usize, b: usize) -> f64 {
+        sum(simd, &self.weight, &self.templates[a], &self.templates[b])
     }
 
     /// Least squares of the first N templates.
     #[inline(always)]
-    fn solve<const N: usize>(&self) -> Option<Fit> {
+    fn solve<S: Simd, const N: usize>(&self, simd: S) -> Option<Fit> {
         let mut a = vec![0.0f64; N * N];
         for i in 0..N {
             for j in 0..=i {
-                a[N * i + j] = self.along(i, j);
+                a[N * i + j] = self.along(simd, i, j);
                 a[N * j + i] = a[N * i + j];
             }
         }
         let inverse = invert_spd(&a, N).ok()?;
-        let b: [f64; N] =
-            std::array::from_fn(|t| sum(&self.weight, &self.templates[t], &self.light));
+        let mut b = [0.0f64; N];
+        for (b, template) in b.iter_mut().zip(&self.templates) {
+            *b = sum(simd, &self.weight, template, &self.light);
+        }
         let values = (0..N).map(|i| (0..N).map(|j| inverse[N * i + j] * b[j]).sum()).collect();
         Some(Fit { values, inverse })
     }
@@ -185,19 +204,15 @@ struct Fit {
     inverse: Vec<f64>,
 }
 
-/// Sum of a b c, in lanes.
+/// Sum of a b c.
 #[inline(always)]
-fn sum(a: &[f32], b: &[f32], c: &[f32]) -> f64 {
-    let mut lanes = [0.0f32; LANES];
-    let (a, b, c) = (a.chunks_exact(LANES), b.chunks_exact(LANES), c.chunks_exact(LANES));
-    let rest = a.remainder().iter().zip(b.remainder()).zip(c.remainder());
-    let rest: f32 = rest.map(|((a, b), c)| a * b * c).sum();
-    for ((a, b), c) in a.zip(b).zip(c) {
-        for l in 0..LANES {
-            lanes[l] += a[l] * b[l] * c[l];
-        }
+fn sum<S: Simd>(simd: S, a: &[f32], b: &[f32], c: &[f32]) -> f64 {
+    let mut total = V8::splat(simd, 0.0);
+    for at in (0..a.len()).step_by(LANES) {
+        let (a, b) = (V8::load(simd, &a[at..]), V8::load(simd, &b[at..]));
+        total += a * b * V8::load(simd, &c[at..]);
     }
-    f64::from(lanes.iter().sum::<f32>() + rest)
+    total.sum()
 }
 
 /// Rows of a square that a shift of it reaches: first pixel there, first pixel here, and how many.

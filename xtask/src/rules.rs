@@ -29,6 +29,7 @@ const GUESTS: [Guest; 29] = [
         &["archive", "services", "apps"],
         "algorithms and formats are not asynchronous",
     ),
+    guest("pulp", &["pixels/image"], "one room knows the processor's vectors"),
     guest("object_store", &["archive"], "only the archive knows where things are kept"),
     guest("rusqlite", &["archive/registry"], "one room knows the registry's database"),
     guest("postgres", &["archive/registry"], "one room knows the registry's database"),

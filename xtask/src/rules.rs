@@ -17,7 +17,7 @@ const APPS: &[&str] = &["apps"];
 const SERVERS: &[&str] = &["services", "apps"];
 const COLUMNS: &[&str] = &["formats", "archive", "services", "apps"];
 
-const GUESTS: [Guest; 29] = [
+const GUESTS: [Guest; 30] = [
     guest("datafusion", &["archive/skydb"], "one room knows the SQL engine"),
     guest("axum", SERVERS, "HTTP is for the services"),
     guest("tower", SERVERS, "HTTP is for the services"),

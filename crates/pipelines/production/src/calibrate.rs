@@ -44,11 +44,9 @@ pub fn correct_apertures(
             // Aperture fluxes stay what they say: the light within that radius.
             map.0.retain(|name, _| CORRECTED.contains(&name.as_str()));
             if let Some(beyond) = beyond {
-                // Stray light and neighbours only add to either, so rings that have clearly less are the
-                // better ones; the smaller of two that agree would be low by their noise.
+                // Stray light and neighbours only add to either, so the smaller is the better one.
                 let rings = measured_beyond(exposure, sources, &stars, &map, config);
-                let clear = rings.filter(|r| *r < (1.0 - BEYOND_AGREES) * beyond);
-                let less = clear.unwrap_or(beyond);
+                let less = rings.map_or(beyond, |r| r.min(beyond));
                 let doubt = 0.3 * rings.map_or(0.0, |r| (r - beyond).abs());
                 map.0.values_mut().for_each(|field| complete(field, less, doubt));
             }
@@ -83,8 +81,6 @@ fn measured_beyond(
     (beyond > 0.0).then_some(beyond)
 }
 
-/// Two estimates of the light beyond the aperture agree within this part of it.
-const BEYOND_AGREES: f64 = 0.1;
 /// How well the model's wings are believed.
 const BEYOND_ERROR: f64 = 0.05;
 

@@ -6,6 +6,7 @@
 //! [`along_y`](GaussianRows::along_y) of the row.
 
 use crate::vectors::LANES;
+use crate::wide::{exp, exp_f32, widest};
 
 /// Square of the correlation coefficient from which on an ellipse counts as thin.
 const THIN: f64 = 0.5;
@@ -42,19 +43,20 @@ impl GaussianRows {
             self.exponentials();
             return;
         }
-        self.along_y = (-0.5 * c * dy * dy).exp();
-        self.along_y_factor = (-0.5 * c * (2.0 * dy + 1.0)).exp();
-        self.along_y_step = (-c).exp();
-        first_row(&mut self.weight, dx0, a, b * dy);
-        if b == 0.0 {
-            self.factor.fill(1.0);
-            return;
-        }
-        let (mut f, step) = ((-b * dx0).exp(), (-b).exp());
-        for factor in &mut self.factor {
-            *factor = f as f32;
-            f *= step;
-        }
+        self.along_y = exp(-0.5 * c * dy * dy);
+        self.along_y_factor = exp(-0.5 * c * (2.0 * dy + 1.0));
+        self.along_y_step = exp(-c);
+        let (half_a, b_dy, b) = ((0.5 * a) as f32, (b * dy) as f32, b as f32);
+        widest(
+            #[inline(always)]
+            || {
+                let columns = self.weight.iter_mut().zip(&mut self.factor).zip(&self.dx);
+                for ((weight, factor), dx) in columns {
+                    *weight = exp_f32(-(half_a * dx + b_dy) * dx);
+                    *factor = exp_f32(-b * dx);
+                }
+            },
+        );
     }
 
     /// Go to the next row.
@@ -79,27 +81,6 @@ impl GaussianRows {
             let dx = f64::from(*dx);
             *w = (-0.5 * (a * dx * dx + 2.0 * b * dx * dy + c * dy * dy)).exp() as f32;
         }
-    }
-}
-
-/// exp(-a dx^2 / 2 - b dx) of each column, from the largest of them outwards.
-fn first_row(weight: &mut [f32], dx0: f64, a: f64, b: f64) {
-    let last = weight.len() - 1;
-    let top = (-b / a - dx0).round().clamp(0.0, last as f64) as usize;
-    let at = dx0 + top as f64;
-    let step = (-a).exp();
-    let start = (-(0.5 * a * at + b) * at).exp();
-    let (mut w, mut ratio) = (start, (-0.5 * a * (2.0 * at + 1.0) - b).exp());
-    for out in &mut weight[top..] {
-        *out = w as f32;
-        w *= ratio;
-        ratio *= step;
-    }
-    (w, ratio) = (start, (0.5 * a * (2.0 * at - 1.0) + b).exp());
-    for out in weight[..=top].iter_mut().rev() {
-        *out = w as f32;
-        w *= ratio;
-        ratio *= step;
     }
 }
 

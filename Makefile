@@ -60,6 +60,8 @@ realdata: build ## the table of the real data, written to docs/realdata.md
 soak: build ## the hours-long kinds: fuzzing and kills
 	ELQUI_FUZZ_ROUNDS=2000000 $(CARGO) test --release -p elqui-fits --locked --test bad_files -- mutations
 	ELQUI_KILLS=300 $(CARGO) test --release -p elqui --locked --test process -- killed
+	ELQUI_KILLS=500 $(CARGO) test --release -p elqui-pipeline --locked --test crash
+	ELQUI_SOAK_KILLS=500 $(CARGO) test --release -p elqui-pipeline --locked --test repository_crash
 
 fmt:
 	$(CARGO) fmt --all

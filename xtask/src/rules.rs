@@ -17,7 +17,7 @@ const APPS: &[&str] = &["apps"];
 const SERVERS: &[&str] = &["services", "apps"];
 const COLUMNS: &[&str] = &["formats", "archive", "services", "apps"];
 
-const GUESTS: [Guest; 30] = [
+const GUESTS: [Guest; 31] = [
     guest("datafusion", &["archive/skydb"], "one room knows the SQL engine"),
     guest("axum", SERVERS, "HTTP is for the services"),
     guest("tower", SERVERS, "HTTP is for the services"),
@@ -31,6 +31,7 @@ const GUESTS: [Guest; 30] = [
     ),
     guest("pulp", &["pixels/image"], "one room knows the processor's vectors"),
     guest("object_store", &["archive"], "only the archive knows where things are kept"),
+    guest("blake3", &["archive/datastore"], "one room knows the sum of an artifact"),
     guest("rusqlite", &["archive/registry"], "one room knows the registry's database"),
     guest("postgres", &["archive/registry"], "one room knows the registry's database"),
     guest("sqlx", &["archive/registry"], "one room knows the registry's database"),

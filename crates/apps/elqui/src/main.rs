@@ -15,6 +15,7 @@ mod process;
 mod progress;
 mod query;
 mod refcat;
+mod repo;
 mod report;
 mod serve;
 mod simulate;
@@ -42,6 +43,7 @@ enum Verb {
     Simulate(simulate::Args),
     Index(index::Args),
     Query(query::Args),
+    Repo(repo::Args),
     Serve(serve::Args),
     Demo(demo::Args),
 }
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Index(args) => index::run(&args),
         Verb::Query(args) => query::run(&args),
+        Verb::Repo(args) => repo::run(&args),
         Verb::Serve(args) => serve::run(&args),
         Verb::Demo(args) => demo::run(&args),
     }));

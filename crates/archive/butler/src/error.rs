@@ -40,5 +40,7 @@ pub enum ButlerError {
     #[error(transparent)]
     Expression(#[from] crate::expression::ExpressionError),
     #[error(transparent)]
+    Store(#[from] crate::datastore::StoreError),
+    #[error(transparent)]
     Codec(#[from] CodecError),
 }

@@ -167,6 +167,30 @@ impl Instrument {
         })
     }
 
+    /// How many detectors the description lists; 0 when it lists none.
+    pub fn detector_count(&self) -> usize {
+        self.description.detectors.len()
+    }
+
+    /// Width and height of a detector that the description lists.
+    pub(crate) fn detector_size(&self, id: u32) -> Option<(usize, usize)> {
+        let found = self.description.detectors.iter().find(|d| d.id == id)?;
+        found.width.zip(found.height)
+    }
+
+    /// Whether one HDU holds all of a detector, so that its axes and WCS are the detector's.
+    pub(crate) fn in_one_hdu(&self, id: u32) -> bool {
+        let Some(found) = self.description.detectors.iter().find(|d| d.id == id) else {
+            return true;
+        };
+        found.amplifiers.windows(2).all(|pair| pair[0].hdu == pair[1].hdu)
+    }
+
+    /// The cards that number the exposure, for errors.
+    pub(crate) fn visit_cards(&self) -> String {
+        self.description.cards.visit.as_ref().map(cards_of).unwrap_or_default()
+    }
+
     /// All detectors whose geometry needs no header.
     pub fn detectors(&self) -> Result<Vec<Detector>, InstrumentError> {
         let header = Header::default();

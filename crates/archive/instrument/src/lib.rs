@@ -8,9 +8,11 @@ mod describe;
 mod error;
 mod geometry;
 mod instrument;
+mod observe;
 mod spec;
 mod time;
 
 pub use describe::Parity;
 pub use error::InstrumentError;
 pub use instrument::{CorrectedFacts, Instrument};
+pub use observe::Observation;

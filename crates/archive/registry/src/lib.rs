@@ -5,6 +5,7 @@
 //! `butler::expression`. Every change is one transaction. Both engines stand behind one small
 //! trait ([`Sql`]) and pass one suite of tests. `docs/design/butler.md` has the tables.
 
+mod batch;
 mod calibs;
 mod collections;
 mod datasets;
@@ -22,6 +23,7 @@ mod sqlite;
 mod tags;
 mod types;
 
+pub use batch::Part;
 pub use datasets::NewDataset;
 pub use error::{Fault, RegistryError};
 pub use listing::Certified;

@@ -45,10 +45,29 @@ impl Registry {
     }
 
     fn insert_one(&mut self, quantum: &Quantum, outputs: Outputs<'_>) -> Result<Vec<DatasetId>> {
-        let find = "SELECT id FROM quantum WHERE uuid = ?";
-        if let Some(row) = self.sql.row(find, &[blob(quantum.id)])? {
-            return self.outputs_of(&row[0]);
+        if let Some(number) = self.quantum_number(quantum.id)? {
+            return self.outputs_of(&number.into());
         }
+        let number = self.quantum_in_transaction(quantum)?;
+        let mut ids = Vec::new();
+        for (dataset_type, new) in outputs {
+            ids.extend(self.insert_in_transaction(
+                &quantum.run,
+                dataset_type,
+                new,
+                Some(number),
+            )?);
+        }
+        Ok(ids)
+    }
+
+    pub(crate) fn quantum_number(&mut self, id: DatasetId) -> Result<Option<i64>> {
+        let row = self.sql.row("SELECT id FROM quantum WHERE uuid = ?", &[blob(id)])?;
+        Ok(row.map(|r| r[0].int()))
+    }
+
+    /// The number of a quantum that is inserted without outputs.
+    pub(crate) fn quantum_in_transaction(&mut self, quantum: &Quantum) -> Result<i64> {
         let run = self.collection_row(&quantum.run)?;
         run.must_be(CollectionKind::Run, "quanta belong to runs")?;
         let sql = "INSERT INTO config (text) VALUES (?) ON CONFLICT (text) DO NOTHING";
@@ -77,16 +96,7 @@ impl Registry {
         let inputs: Vec<SqlValue> =
             inputs.into_iter().flat_map(|id| [SqlValue::Int(number), blob(id)]).collect();
         self.sql.bulk_insert("quantum_input", &["quantum", "dataset"], &inputs)?;
-        let mut ids = Vec::new();
-        for (dataset_type, new) in outputs {
-            ids.extend(self.insert_in_transaction(
-                &quantum.run,
-                dataset_type,
-                new,
-                Some(number),
-            )?);
-        }
-        Ok(ids)
+        Ok(number)
     }
 
     fn outputs_of(&mut self, number: &SqlValue) -> Result<Vec<DatasetId>> {

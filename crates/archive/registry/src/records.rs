@@ -24,21 +24,23 @@ impl Registry {
     }
 
     fn insert_all(&mut self, records: &[DimensionRecord]) -> Result<usize> {
-        self.write(|r| {
-            let mut new = 0;
-            for element in r.universe.elements().to_vec() {
-                let of: Vec<&DimensionRecord> =
-                    records.iter().filter(|d| d.element == element.name).collect();
-                if !of.is_empty() {
-                    new += r.insert_of(&element, &of)?;
-                }
+        self.write(|r| r.records_in_transaction(records))
+    }
+
+    pub(crate) fn records_in_transaction(&mut self, records: &[DimensionRecord]) -> Result<usize> {
+        let mut new = 0;
+        for element in self.universe.elements().to_vec() {
+            let of: Vec<&DimensionRecord> =
+                records.iter().filter(|d| d.element == element.name).collect();
+            if !of.is_empty() {
+                new += self.insert_of(&element, &of)?;
             }
-            let known = |d: &&DimensionRecord| r.universe.element(&d.element).is_none();
-            if let Some(stranger) = records.iter().find(known) {
-                return Err(RegistryError::unknown("dimension", &stranger.element));
-            }
-            Ok(new)
-        })
+        }
+        let strange = |d: &&DimensionRecord| self.universe.element(&d.element).is_none();
+        if let Some(stranger) = records.iter().find(strange) {
+            return Err(RegistryError::unknown("dimension", &stranger.element));
+        }
+        Ok(new)
     }
 
     fn insert_of(&mut self, element: &Element, records: &[&DimensionRecord]) -> Result<usize> {

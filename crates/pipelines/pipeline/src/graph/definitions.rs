@@ -1,0 +1,55 @@
+//! Exposures of visits: what `visit_definition` relates, and data ids cannot.
+
+use crate::error::PipelineError;
+use crate::graph::build::{Builder, places, project};
+use crate::graph::table::{Row, RowTable, pair};
+use elqui_registry::Select;
+use std::collections::HashMap;
+
+/// Whether datasets of exposures are read for visits.
+pub fn by_definition(own: &[String], columns: &[String]) -> bool {
+    let has = |all: &[String], name: &str| all.iter().any(|d| d == name);
+    has(own, "exposure") && !has(own, "visit") && has(columns, "visit") && !has(columns, "exposure")
+}
+
+impl Builder<'_> {
+    /// Pairs of candidate and dataset, where an exposure of the one belongs to the visit of the other.
+    pub fn exposures_of_visits(
+        &mut self,
+        kind: usize,
+        own: &[String],
+        required: &[String],
+        candidates: &RowTable,
+    ) -> Result<Vec<u64>, PipelineError> {
+        let columns = ["instrument", "exposure", "visit"].map(String::from);
+        let mut visits: HashMap<(i64, i64), Vec<i64>> = HashMap::new();
+        let mut row = Vec::new();
+        for record in self.registry.records("visit_definition", &Select::all())? {
+            self.numbers(&columns, &record.data_id, &mut row);
+            visits.entry((row[0], row[1])).or_default().push(row[2]);
+        }
+        let mut wide = own.to_vec();
+        wide.push("visit".to_string());
+        let (to, at) = (places(required, &wide), places(&columns[..2], own));
+        let (Some(to), Some(at)) = (to, at) else {
+            return Err(self.wrong(format!(
+                "nothing relates datasets of {} to quanta of {}",
+                own.join(", "),
+                required.join(", ")
+            )));
+        };
+        let (mut pairs, mut key) = (Vec::new(), Vec::new());
+        let ids = &self.graph.types[kind].ids;
+        for d in 0..ids.len() as Row {
+            let dataset = &ids.row(d)[..own.len()];
+            for visit in visits.get(&(dataset[at[0]], dataset[at[1]])).into_iter().flatten() {
+                row.clear();
+                row.extend_from_slice(dataset);
+                row.push(*visit);
+                project(&row, &to, &mut key);
+                pairs.extend(candidates.find(&key).map(|k| pair(k, d)));
+            }
+        }
+        Ok(pairs)
+    }
+}

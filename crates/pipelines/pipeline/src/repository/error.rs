@@ -1,0 +1,40 @@
+//! What can go wrong with a repository as a whole.
+
+use elqui_butler::{ButlerError, StoreError};
+use elqui_codec::CodecError;
+use elqui_registry::RegistryError;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    #[error("`{}` holds no repository: make one with `elqui repo init`", root.display())]
+    NoRepository { root: PathBuf },
+    #[error("`{}` holds a repository already: open it, or choose another folder", root.display())]
+    Exists { root: PathBuf },
+    #[error("`{}` is not usable: {why}", file.display())]
+    Config { file: PathBuf, why: String },
+    #[error("there is no dataset {dataset} in {collections}")]
+    NoDataset { dataset: String, collections: String },
+    #[error("the dataset {dataset} has no file: it was registered without one")]
+    NoArtifact { dataset: String },
+    #[error(
+        "the file `{path}` of dataset {dataset} is damaged: {why}; restore it, or remove the dataset and make it again"
+    )]
+    Damaged { dataset: String, path: String, why: String },
+    #[error("`{}` cannot be ingested: {why}", file.display())]
+    Ingest { file: PathBuf, why: String },
+    #[error("`{}` cannot be imported: {why}", file.display())]
+    Import { file: PathBuf, why: String },
+    #[error("`{}` cannot be exported to: {why}", folder.display())]
+    Export { folder: PathBuf, why: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Butler(#[from] ButlerError),
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+pub type Result<T> = std::result::Result<T, RepositoryError>;

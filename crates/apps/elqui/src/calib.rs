@@ -1,7 +1,7 @@
 //! `elqui calib`: master bias, dark and flat from raw calibration frames.
 
 use crate::error::CliError;
-use crate::inputs::{self, CorrectedOptions, InputSpec, OpenInput, Opened};
+use crate::inputs::{self, InputSpec};
 use crate::outputs;
 use crate::process::{calib_names, read_config};
 use crate::progress::Bar;
@@ -9,6 +9,7 @@ use elqui_calibration::{MasterFrame, build_bias, build_dark, build_flat};
 use elqui_image::{Image, RawFrame, VisitInfo};
 use elqui_instrument::Instrument;
 use elqui_isr::{CalibSet, IsrConfig, correct};
+use elqui_production::{CorrectedOptions, FrameInput};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ pub fn build(
     let infos: Vec<Vec<(InputSpec, VisitInfo)>> = specs
         .par_iter()
         .map(|spec| {
-            let opened = OpenInput::open(spec, instrument, false)?;
+            let opened = inputs::open(spec, instrument, false)?;
             Ok(opened.detectors.into_iter().map(|d| (spec.clone(), d.info)).collect())
         })
         .collect::<Result<_, CliError>>()?;
@@ -141,10 +142,12 @@ fn raw_of(
     info: &VisitInfo,
     instrument: Option<&Instrument>,
 ) -> Result<RawFrame, CliError> {
-    let opened = OpenInput::open(spec, instrument, false)?;
+    let opened = inputs::open(spec, instrument, false)?;
     let input = opened.detectors.iter().find(|d| d.info.detector == info.detector);
-    match input.map(|d| opened.read(d, &CorrectedOptions::default())).transpose()? {
-        Some(Opened::Raw(raw)) => Ok(*raw),
+    let none = || Ok(CalibSet::default());
+    let frame = input.map(|d| opened.frame(d, &CorrectedOptions::default(), none)).transpose();
+    match frame.map_err(|e| CliError::on(&spec.path, e))? {
+        Some(FrameInput::Raw(raw, _)) => Ok(*raw),
         _ => Err(CliError::on(&spec.path, "is no raw frame")),
     }
 }

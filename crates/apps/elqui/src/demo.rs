@@ -1,16 +1,15 @@
 //! `elqui demo`: a simulated survey from raw frames to the open page.
 
-use crate::calib;
 use crate::catalog::{self, ProcessedFrame};
 use crate::error::CliError;
-use crate::inputs::{CorrectedOptions, InputSpec};
-use crate::outputs::{self, WriteOptions};
-use crate::process::{Shared, process_all};
+use crate::outputs;
+use crate::pipeline::{self, Job};
 use crate::progress::Bar;
-use crate::refcat::ReferenceFile;
-use crate::{frames, report, serve, simulate};
-use elqui_isr::IsrConfig;
-use elqui_production::{FrameSummary, ProcessConfig};
+use crate::repo::{ingest, put};
+use crate::{frames, report, serve, simulate, view};
+use elqui_butler::{CollectionKind, DataId, Timespan, Transfer};
+use elqui_pipeline::{Ingest, Repository, RepositoryConfig};
+use elqui_production::FrameSummary;
 use elqui_simulate::SurveyConfig;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,7 +37,7 @@ pub struct Args {
 }
 
 /// What the demo leaves in its folder; nothing else there is touched.
-const FOLDERS: [&str; 5] = ["raw", "truth", "calib", "processed", "catalog"];
+const FOLDERS: [&str; 6] = ["raw", "truth", "calib", "processed", "catalog", "repo"];
 const FILES: [&str; 2] = ["refcat.parquet", "report.md"];
 /// Says that a folder is the demo's own.
 const MARKER: &str = ".elqui-demo";
@@ -51,37 +50,17 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     config.pointing.visits_per_band = usize::from(args.visits);
     let survey = simulate::new_survey(config, args.seed)?;
     let raw = simulate::write_survey(&survey, dir)?;
-    let specs: Vec<InputSpec> =
-        raw.iter().map(|p| InputSpec::parse(&p.to_string_lossy())).collect();
-    let (science, calibration): (Vec<InputSpec>, Vec<InputSpec>) =
-        specs.into_iter().partition(|s| s.stem.contains("_science_"));
-
-    let calib_dir = dir.join("calib");
-    outputs::make_folder(&calib_dir)?;
-    calib::build(&calibration, None, &calib_dir, &IsrConfig::default())?;
-
+    let repo = dir.join("repo");
+    let mut r = Repository::create(&repo, &RepositoryConfig::default()).map_err(CliError::work)?;
     let processed = dir.join("processed");
     outputs::make_folder(&processed)?;
-    let shared = Shared {
-        out: processed.clone(),
-        instrument: None,
-        reference: Some(ReferenceFile::read(&dir.join("refcat.parquet"), &[])?),
-        calib: Some(calib_dir),
-        config: ProcessConfig::default(),
-        positions: None,
-        corrected: CorrectedOptions::default(),
-        write: WriteOptions { compress: false, preview: true, concurrent: 1 },
-    };
-    let bar = Bar::new("processing science frames", science.len());
-    let (done, failed) = process_all(&science, &shared, &bar);
-    bar.finish();
+    let (done, failed) = process(&mut r, &raw, &dir.join("refcat.parquet"), &processed)?;
 
     let bar = Bar::new("writing catalogues", 1);
-    let summaries: BTreeMap<String, FrameSummary> = done.into_iter().collect();
     let frames: Vec<ProcessedFrame> = frames::read_frames(std::slice::from_ref(&processed))?
         .into_iter()
         .filter_map(|f| {
-            let summary = summaries.get(&f.name)?.clone();
+            let summary = done.get(&f.name)?.clone();
             Some(ProcessedFrame { name: f.name, summary, sources: f.sources })
         })
         .collect();
@@ -102,6 +81,41 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         };
     }
     serve::serve("Elqui demo", &[catalog_dir], Some(&processed), &args.listen)
+}
+
+/// Ingest, build and certify the masters, process: summaries of the frames that are done, by stem, and
+/// the number of those that failed.
+fn process(
+    r: &mut Repository,
+    raw: &[PathBuf],
+    refcat: &Path,
+    processed: &Path,
+) -> Result<(BTreeMap<String, FrameSummary>, usize), CliError> {
+    // Left where they are, under the names by which their truth is known.
+    let (raws, _) = ingest::frames(r, raw, Ingest::new("", "raw", Transfer::Direct), None)?;
+    let universe = r.registry().universe().clone();
+    let of = put::type_of_tasks(&universe, "reference_catalog")?;
+    if let Some(of) = of {
+        put::keep(r, &of, DataId::new(), "refcats", refcat)?;
+    }
+    let job = Job { pipeline: "calibs", run: "demo/masters", inputs: &[&raws] };
+    let masters = pipeline::execute(r, &job)?;
+    if let Some((name, why)) = masters.report.failures.first() {
+        return Err(CliError::work(format!("{name}: {why}")));
+    }
+    let ids = r.registry().run_ids("demo/masters").map_err(CliError::work)?;
+    let registry = r.registry();
+    registry
+        .register_collection("demo/calib", CollectionKind::Calibration, "")
+        .and_then(|_| registry.certify("demo/calib", &ids, Timespan::ALWAYS))
+        .map_err(CliError::work)?;
+    let inputs = [raws.as_str(), "demo/calib", "refcats"];
+    let job = Job { pipeline: "frames", run: "demo/frames", inputs: &inputs };
+    let frames = pipeline::execute(r, &job)?;
+    for (name, why) in &frames.report.failures {
+        outputs::note(&format!("elqui: {name}: {why}"));
+    }
+    view::write(r, "raw", &raws, "demo/frames", processed)
 }
 
 /// Take away what an earlier demo left; a folder that holds such names without being a demo's is

@@ -60,6 +60,15 @@ pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// An expression's error is of the words, and its caret needs its lines.
+pub fn broken_expression(e: elqui_registry::RegistryError) -> CliError {
+    use elqui_butler::ButlerError::Expression;
+    match e {
+        elqui_registry::RegistryError::Butler(Expression(e)) => CliError::Words(e.to_string()),
+        other => CliError::work(other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use crate::error::CliError;
 use crate::outputs;
 use crate::progress::Bar;
-use crate::refcat::ReferenceFile;
+use crate::refcat;
 use elqui_astrometry::{BlindConfig, BlindIndex};
 use elqui_codec::atomic_write_bytes;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,8 @@ fn build(args: &BuildArgs) -> Result<(), CliError> {
         return Err(CliError::words("--min-arcsec and --max-deg have to be above zero"));
     }
     let bar = Bar::new("indexing", 1);
-    let stars = ReferenceFile::read(&args.refcat, &args.ref_columns)?.all_stars()?;
+    let stars = refcat::read_reference(&args.refcat, &args.ref_columns)?;
+    let stars = stars.all_stars().map_err(|e| CliError::on(&args.refcat, e))?;
     let config = BlindConfig {
         diameter_min_arcsec: args.min_arcsec,
         diameter_max_deg: args.max_deg,

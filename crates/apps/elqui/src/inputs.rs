@@ -1,14 +1,10 @@
-//! The input frames of a command: names, stems, instruments and their images.
+//! The input frames of a command: names, stems, and what is said of them in words.
 
 use crate::error::CliError;
-use crate::outputs::safe_name;
-use elqui_astrometry::Parity;
 use elqui_codec::file_stem;
 use elqui_fits::{Extension, FitsFile, split_extension};
-use elqui_image::{Detector, Header, Image, Mask, MaskPlane, RawFrame, VisitInfo};
 use elqui_instrument::Instrument;
-use elqui_isr::CorrectedInput;
-use elqui_wcs::Wcs;
+use elqui_production::{CorrectedOptions, OpenInput};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +46,7 @@ pub fn parse_all(texts: &[String]) -> Result<Vec<InputSpec>, CliError> {
 
 /// Options for images that are already corrected, where the header does not say.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct CorrectedOptions {
+pub struct CorrectedWords {
     /// Gain of an already corrected image, electrons per adu (default: the header's GAIN).
     #[arg(long, value_name = "E_PER_ADU")]
     pub gain: Option<f64>,
@@ -74,253 +70,27 @@ pub struct CorrectedOptions {
     pub variance: Option<String>,
 }
 
-/// One detector of an input, before its pixels are read.
-pub struct DetectorInput {
-    /// What the names of its outputs begin with.
-    pub stem: String,
-    pub info: VisitInfo,
-    header: Header,
-    what: What,
-}
-
-enum What {
-    Raw { detector: Detector, hdus: Vec<usize> },
-    Corrected { hdu: usize },
-}
-
-/// Pixels and all.
-pub enum Opened {
-    Raw(Box<RawFrame>),
-    Corrected(Box<CorrectedInput>),
-}
-
-/// An input whose instrument is known and whose headers are translated.
-pub struct OpenInput {
-    path: PathBuf,
-    file: FitsFile,
-    instrument: Instrument,
-    pub detectors: Vec<DetectorInput>,
-}
-
-impl OpenInput {
-    /// Handedness of the instrument's images, where its description says it.
-    pub fn parity(&self) -> Option<Parity> {
-        match self.instrument.parity() {
-            elqui_instrument::Parity::Normal => Some(Parity::Sky),
-            elqui_instrument::Parity::Mirrored => Some(Parity::Mirrored),
-            elqui_instrument::Parity::Unknown => None,
+impl CorrectedWords {
+    pub fn options(&self) -> CorrectedOptions {
+        CorrectedOptions {
+            gain: self.gain,
+            read_noise: self.read_noise,
+            saturation: self.saturation,
+            ignore_checksums: self.ignore_checksums,
+            mask: self.mask.clone(),
+            weight: self.weight.clone(),
+            variance: self.variance.clone(),
         }
     }
-
-    pub fn open(
-        spec: &InputSpec,
-        named: Option<&Instrument>,
-        ignore_checksums: bool,
-    ) -> Result<Self, CliError> {
-        let read = || -> Result<Self, String> {
-            let file = FitsFile::open(&spec.path).map_err(|e| e.to_string())?;
-            let instrument = choose(&file, named)?;
-            let file = file.ignore_checksums(ignore_checksums || instrument.has_stale_checksums());
-            let detectors = if instrument.is_corrected() {
-                vec![corrected(&file, spec, &instrument)?]
-            } else {
-                raw_detectors(&file, spec, &instrument)?
-            };
-            Ok(Self { path: spec.path.clone(), file, instrument, detectors })
-        };
-        read().map_err(|e| CliError::on(&spec.path, e))
-    }
-
-    /// Read the pixels of one detector.
-    pub fn read(
-        &self,
-        input: &DetectorInput,
-        options: &CorrectedOptions,
-    ) -> Result<Opened, CliError> {
-        let read = || -> Result<Opened, String> {
-            Ok(match &input.what {
-                What::Raw { detector, hdus } => {
-                    let image = |&k: &usize| {
-                        self.file.read_image(k).map(|i| (k, i)).map_err(|e| e.to_string())
-                    };
-                    Opened::Raw(Box::new(RawFrame {
-                        header: input.header.clone(),
-                        info: input.info.clone(),
-                        detector: detector.clone(),
-                        images: hdus.iter().map(image).collect::<Result<Vec<_>, _>>()?,
-                    }))
-                }
-                What::Corrected { hdu } => {
-                    Opened::Corrected(Box::new(self.read_corrected(input, *hdu, options)?))
-                }
-            })
-        };
-        read().map_err(|e| CliError::on(&self.path, e))
-    }
-
-    fn read_corrected(
-        &self,
-        input: &DetectorInput,
-        hdu: usize,
-        options: &CorrectedOptions,
-    ) -> Result<CorrectedInput, String> {
-        let facts = self.instrument.corrected_facts(&input.header);
-        let plane = |text: &String| read_plane(text, options.ignore_checksums);
-        Ok(CorrectedInput {
-            image: self.file.read_image(hdu).map_err(|e| e.to_string())?,
-            info: input.info.clone(),
-            gain: options.gain.unwrap_or(facts.gain),
-            read_noise_e: options.read_noise.unwrap_or(facts.read_noise_e),
-            saturation_adu: options.saturation.unwrap_or(facts.saturation_adu),
-            soft_bias_adu: facts.soft_bias_adu,
-            mask: options
-                .mask
-                .as_ref()
-                .map(|text| read_mask(text, options.ignore_checksums))
-                .transpose()?,
-            weight: options.weight.as_ref().map(plane).transpose()?,
-            variance: options.variance.as_ref().map(plane).transpose()?,
-            header: input.header.clone(),
-        })
-    }
 }
 
-impl DetectorInput {
-    /// Where the frame may point: the middle of its header's WCS, and its boresight.
-    pub fn pointings(&self) -> Vec<(f64, f64)> {
-        let number = |name: &str| {
-            let z = self.header.number(&format!("Z{name}"));
-            z.or_else(|| self.header.number(name)).unwrap_or(0.0)
-        };
-        let wcs = self.header.get("CTYPE1").and_then(|_| Wcs::from_cards(&self.header).ok());
-        let middle = wcs.map(|w| w.pixel_to_sky(0.5 * number("NAXIS1"), 0.5 * number("NAXIS2")));
-        let boresight = (self.info.boresight_ra, self.info.boresight_dec);
-        let known = |p: &(f64, f64)| p.0.is_finite() && p.1.is_finite();
-        middle.into_iter().chain([boresight]).filter(known).collect()
-    }
-
-    /// Half of the frame's diagonal, degrees; NaN when its scale is not known.
-    pub fn half_diagonal_deg(&self) -> f64 {
-        let number = |name: &str| self.header.number(name).unwrap_or(0.0);
-        let (width, height) = match &self.what {
-            What::Raw { detector, .. } => (detector.width as f64, detector.height as f64),
-            What::Corrected { .. } => {
-                (number("NAXIS1").max(number("ZNAXIS1")), number("NAXIS2").max(number("ZNAXIS2")))
-            }
-        };
-        0.5 * width.hypot(height) * self.info.pixel_scale_arcsec / 3600.0
-    }
-}
-
-/// The camera's description: the one named, or the one that the header is recognised by.
-fn choose(file: &FitsFile, named: Option<&Instrument>) -> Result<Instrument, String> {
-    let header = file.header(0).map_err(|e| e.to_string())?;
-    match named {
-        Some(instrument) => Ok(instrument.clone()),
-        None => Instrument::recognise_or_generic(header).map_err(|e| e.to_string()),
-    }
-}
-
-/// A header in which an HDU's own cards come first and the primary's behind.
-fn merged(file: &FitsFile, hdu: usize) -> Result<Header, String> {
-    let mut header = file.header(hdu).map_err(|e| e.to_string())?.clone();
-    if hdu != 0 {
-        let primary = file.header(0).map_err(|e| e.to_string())?;
-        header.cards.extend(primary.cards.iter().cloned());
-    }
-    Ok(header)
-}
-
-fn corrected(
-    file: &FitsFile,
+/// Open an input and look at its headers.
+pub fn open(
     spec: &InputSpec,
-    instrument: &Instrument,
-) -> Result<DetectorInput, String> {
-    let hdu = match (&spec.extension, instrument.image_hdu()) {
-        (Some(e), _) => file.find(e),
-        (None, Some(hdu)) => Ok(hdu),
-        (None, None) => file.first_image(),
-    }
-    .map_err(|e| e.to_string())?;
-    let header = merged(file, hdu)?;
-    let mut info = instrument.translate(&header).map_err(|e| e.to_string())?;
-    info.pixel_scale_arcsec = instrument.pixel_scale_arcsec(&header);
-    Ok(DetectorInput { stem: spec.stem.clone(), info, header, what: What::Corrected { hdu } })
-}
-
-/// Every detector that a raw file holds (or the one of the extension asked for).
-fn raw_detectors(
-    file: &FitsFile,
-    spec: &InputSpec,
-    instrument: &Instrument,
-) -> Result<Vec<DetectorInput>, String> {
-    let headers: Vec<Header> =
-        (0..file.hdus().len()).map(|k| merged(file, k)).collect::<Result<_, _>>()?;
-    let primary = &headers[0];
-    let wanted =
-        spec.extension.as_ref().map(|e| file.find(e)).transpose().map_err(|e| e.to_string())?;
-    let detectors =
-        instrument.detectors_with(primary, &|hdu| headers.get(hdu)).map_err(|e| e.to_string())?;
-    let mut found = Vec::new();
-    for mut detector in detectors {
-        if let Some(hdu) = wanted {
-            detector.amplifiers.retain(|a| a.raw_hdu == hdu);
-        }
-        let mut hdus: Vec<usize> = detector.amplifiers.iter().map(|a| a.raw_hdu).collect();
-        hdus.sort_unstable();
-        hdus.dedup();
-        let Some(&first) = hdus.first() else { continue };
-        let header = headers.get(first).unwrap_or(primary).clone();
-        let mut info = instrument.translate(&header).map_err(|e| e.to_string())?;
-        info.detector = detector.id;
-        info.detector_name.clone_from(&detector.name);
-        if !(info.pixel_scale_arcsec > 0.0) {
-            info.pixel_scale_arcsec = instrument.pixel_scale_arcsec(&header);
-        }
-        let what = What::Raw { detector, hdus };
-        found.push(DetectorInput { stem: spec.stem.clone(), info, header, what });
-    }
-    if found.is_empty() {
-        return Err(format!("holds no detector of the instrument `{}`", instrument.name()));
-    }
-    if found.len() > 1 {
-        for input in &mut found {
-            input.stem = format!("{}.{}", spec.stem, safe_name(&input.info.detector_name));
-        }
-    }
-    Ok(found)
-}
-
-/// An image that a user names: `FILE` or `FILE[EXT]`.
-fn read_plane(text: &str, ignore_checksums: bool) -> Result<Image<f32>, String> {
-    let (file, hdu) = FitsFile::open_extension(text).map_err(|e| e.to_string())?;
-    let file = file.ignore_checksums(ignore_checksums);
-    let hdu = match hdu {
-        Some(hdu) => hdu,
-        None => file.first_image().map_err(|e| e.to_string())?,
-    };
-    file.read_image(hdu).map_err(|e| e.to_string())
-}
-
-/// A mask: planes by their `MP_` cards where it has any, else every non-zero pixel is BAD.
-fn read_mask(text: &str, ignore_checksums: bool) -> Result<Mask, String> {
-    let (file, hdu) = FitsFile::open_extension(text).map_err(|e| e.to_string())?;
-    let file = file.ignore_checksums(ignore_checksums);
-    let hdu = match hdu {
-        Some(hdu) => hdu,
-        None => file.first_image().map_err(|e| e.to_string())?,
-    };
-    let raw = file.read_image_u32(hdu).map_err(|e| e.to_string())?;
-    let header = file.header(hdu).map_err(|e| e.to_string())?;
-    let planes: Vec<(u32, u32)> = MaskPlane::ALL
-        .iter()
-        .filter_map(|p| {
-            let bit = header.number(&format!("MP_{}", p.name()))?;
-            (0.0..32.0).contains(&bit).then(|| (1u32 << bit as u32, p.bit()))
-        })
-        .collect();
-    if planes.is_empty() {
-        return Ok(raw.map(|v| if v == 0 { 0 } else { MaskPlane::Bad.bit() }));
-    }
-    Ok(raw.map(|v| planes.iter().filter(|(from, _)| v & from != 0).map(|(_, to)| to).sum()))
+    named: Option<&Instrument>,
+    ignore_checksums: bool,
+) -> Result<OpenInput, CliError> {
+    let file = FitsFile::open(&spec.path).map_err(|e| CliError::on(&spec.path, e))?;
+    OpenInput::new(file, &spec.stem, spec.extension.as_ref(), named, ignore_checksums)
+        .map_err(|e| CliError::on(&spec.path, e))
 }

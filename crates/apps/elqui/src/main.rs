@@ -10,6 +10,7 @@ mod index;
 mod inputs;
 mod lightcurve;
 mod outputs;
+mod pipeline;
 mod plot;
 mod process;
 mod progress;
@@ -19,6 +20,7 @@ mod repo;
 mod report;
 mod serve;
 mod simulate;
+mod view;
 
 use clap::{Parser, Subcommand};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,6 +46,7 @@ enum Verb {
     Index(index::Args),
     Query(query::Args),
     Repo(repo::Args),
+    Pipeline(pipeline::Args),
     Serve(serve::Args),
     Demo(demo::Args),
 }
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Verb::Index(args) => index::run(&args),
         Verb::Query(args) => query::run(&args),
         Verb::Repo(args) => repo::run(&args),
+        Verb::Pipeline(args) => pipeline::run(&args),
         Verb::Serve(args) => serve::run(&args),
         Verb::Demo(args) => demo::run(&args),
     }));

@@ -6,18 +6,14 @@
 use crate::clock;
 use crate::error::CliError;
 use elqui_codec::atomic_write_bytes;
-use elqui_image::{Header, Image};
 use elqui_pipeline::Timing;
 use elqui_portal::ImageFacts;
-use elqui_production::{FrameSummary, ProcessOutput};
+use elqui_production::ProcessOutput;
+use elqui_production::files::{FramePreview, PreviewFacts, json_bytes, source_table};
 use elqui_schema::Table;
-use elqui_wcs::Wcs;
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-
-/// Side of the preview, pixels at most.
-const PREVIEW_SIDE: usize = 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,8 +114,7 @@ fn write_all(
             elqui_fits::write_exposure_with(path, &result.exposure, options.compress)
                 .map_err(|e| CliError::on(path, e))
         })?;
-        let mut table = result.sources.to_table();
-        describe_run(&mut table, &result.summary);
+        let table = source_table(&result.sources, &result.summary);
         files.write("sources.parquet", |path| write_table(&table, path))?;
         match forced {
             Some(table) => files.write("forced.parquet", |path| write_table(table, path)),
@@ -144,58 +139,31 @@ fn write_all(
 
 /// A quick look (PNG), a binned FITS image with a WCS for sky viewers, and what they show.
 fn write_preview(files: &mut Files<'_>, result: &ProcessOutput) -> Result<(), CliError> {
-    let exposure = &result.exposure;
-    let picture = elqui_render::preview(&exposure.image, PREVIEW_SIDE);
-    let binning = picture.binning;
-    let binned = elqui_render::binned(&exposure.image, binning);
-    let png = picture.png();
-    files.write("preview.png", |path| put(path, &png))?;
-    let wcs = exposure.wcs.as_ref().map(|w| binned_wcs(w, &binned, binning));
-    if let Some(wcs) = &wcs {
-        let mut header = Header::default();
-        elqui_fits::add_wcs(&mut header, wcs);
-        files.write("preview.fits", |path| {
-            elqui_fits::write_image(path, &binned, &header).map_err(|e| CliError::on(path, e))
-        })?;
+    let preview = FramePreview::of(&result.exposure);
+    files.write("preview.png", |path| put(path, &preview.png))?;
+    let fits = preview.fits();
+    if let Some(bytes) = &fits {
+        files.write("preview.fits", |path| put(path, bytes))?;
     }
-    let stem = files.stem;
-    let facts = ImageFacts {
-        visit: exposure.info.visit as i64,
-        detector: exposure.info.detector as i32,
-        band: exposure.info.band.clone(),
-        name: stem.to_string(),
-        mid_mjd_tai: exposure.info.mid_mjd_tai.0,
-        width: exposure.width() as u32,
-        height: exposure.height() as u32,
-        preview_width: binned.width() as u32,
-        preview_height: binned.height() as u32,
-        binning: binning as u32,
-        png: format!("{stem}.preview.png"),
-        fits: wcs.map(|_| format!("{stem}.preview.fits")).unwrap_or_default(),
-    };
+    let facts = image_facts(files.stem, &preview.facts, fits.is_some());
     files.write("preview.json", |path| put_json(path, &facts))
 }
 
-/// The linear part of a WCS about the middle of the image, for its binned copy.
-fn binned_wcs(wcs: &Wcs, binned: &Image<f32>, binning: usize) -> Wcs {
-    let b = binning as f64;
-    let middle = |n: usize| 0.5 * (n as f64 - 1.0);
-    let (bx, by) = (middle(binned.width()), middle(binned.height()));
-    let (x, y) = (b * bx + 0.5 * (b - 1.0), b * by + 0.5 * (b - 1.0));
-    let (ra, dec) = wcs.pixel_to_sky(x, y);
-    let cd = wcs.jacobian(x, y).map(|row| row.map(|v| v * b / 3600.0));
-    Wcs::tan([ra, dec], [bx, by], cd)
-}
-
-fn describe_run(table: &mut elqui_schema::Table, summary: &FrameSummary) {
-    let mut add = |key: &str, value: String| table.metadata.push((key.into(), value));
-    add("instrument", summary.instrument.clone());
-    add("band", summary.band.clone());
-    if let Some(zero) = summary.zero_point_mag {
-        add("zeroPointMag", format!("{zero:.6}"));
-    }
-    if summary.flux_unit != "nJy" {
-        add("note", "fluxes are in adu: there was no reference catalogue to calibrate them".into());
+/// What the page says of a preview that lies beside the frame's other files.
+pub fn image_facts(stem: &str, facts: &PreviewFacts, has_fits: bool) -> ImageFacts {
+    ImageFacts {
+        visit: facts.visit,
+        detector: facts.detector,
+        band: facts.band.clone(),
+        name: stem.to_string(),
+        mid_mjd_tai: facts.mid_mjd_tai,
+        width: facts.width,
+        height: facts.height,
+        preview_width: facts.preview_width,
+        preview_height: facts.preview_height,
+        binning: facts.binning,
+        png: format!("{stem}.preview.png"),
+        fits: if has_fits { format!("{stem}.preview.fits") } else { String::new() },
     }
 }
 
@@ -205,9 +173,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 }
 
 pub fn put_json(path: &Path, value: &impl Serialize) -> Result<(), CliError> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|e| CliError::on(path, e))?;
-    text.push('\n');
-    put(path, text.as_bytes())
+    put(path, &json_bytes(value).map_err(|e| CliError::on(path, e))?)
 }
 
 /// Make the output folder.
@@ -218,12 +184,6 @@ pub fn make_folder(path: &Path) -> Result<(), CliError> {
 
 pub fn write_table(table: &Table, path: &Path) -> Result<(), CliError> {
     elqui_tables::write_parquet(table, path).map_err(|e| CliError::on(path, e))
-}
-
-/// A name from a header or a description as a part of a file's name.
-pub fn safe_name(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '+' | '.');
-    name.chars().map(|c| if plain(c) { c } else { '_' }).collect()
 }
 
 /// Print a line of results.

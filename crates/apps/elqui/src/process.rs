@@ -2,17 +2,23 @@
 
 use crate::clock;
 use crate::error::{CliError, one_line};
-use crate::inputs::{self, CorrectedOptions, DetectorInput, InputSpec, OpenInput, Opened};
-use crate::outputs::{self, WriteOptions, safe_name};
+use crate::inputs::{self, CorrectedWords, InputSpec};
+use crate::outputs::{self, WriteOptions};
 use crate::progress::Bar;
-use crate::refcat::{self, ReferenceFile};
+use crate::refcat;
+use elqui_codec::safe_name;
 use elqui_image::VisitInfo;
 use elqui_instrument::Instrument;
 use elqui_isr::CalibSet;
 use elqui_measurement::ModelFit;
 use elqui_pipeline::{Outcome, Timing, run_all};
-use elqui_production::{FrameInput, FrameSummary, ProcessConfig, process_frame};
+use elqui_production::files::missing_masters;
+use elqui_production::{
+    CorrectedOptions, DetectorInput, FrameInput, FrameSummary, OpenInput, ProcessConfig,
+    ProcessError, ReferenceFile, process_frame,
+};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Process frames: instrument signature, detection, measurement, astrometry, photometry.
 ///
@@ -58,7 +64,7 @@ pub struct Args {
     #[arg(long)]
     pub no_preview: bool,
     #[command(flatten)]
-    pub corrected: CorrectedOptions,
+    pub corrected: CorrectedWords,
 }
 
 /// A model fit that costs more than all else together.
@@ -107,9 +113,10 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     }
     let reference = match (&args.refcat, &args.index) {
         (Some(path), Some(index)) => {
-            Some(ReferenceFile::read(path, &args.ref_columns)?.with_index(index)?)
+            let index = Arc::new(crate::index::read(index)?);
+            Some(refcat::read_reference(path, &args.ref_columns)?.with_index(index))
         }
-        (Some(path), None) => Some(ReferenceFile::read(path, &args.ref_columns)?),
+        (Some(path), None) => Some(refcat::read_reference(path, &args.ref_columns)?),
         (None, _) => None,
     };
     let shared = Shared {
@@ -122,7 +129,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
             Some(path) => Some(refcat::read_positions(path)?),
             None => None,
         },
-        corrected: args.corrected.clone(),
+        corrected: args.corrected.options(),
         write: WriteOptions { compress: args.compress, preview: !args.no_preview, concurrent: 1 },
     };
     outputs::make_folder(&shared.out)?;
@@ -200,7 +207,7 @@ fn process_input(
 ) -> Result<Frames, Frames> {
     let mut timing = Timing::new(clock::wall_s, clock::cpu_s);
     let opened = timing.step("read", || {
-        OpenInput::open(spec, shared.instrument.as_ref(), shared.corrected.ignore_checksums)
+        inputs::open(spec, shared.instrument.as_ref(), shared.corrected.ignore_checksums)
     });
     let opened = opened.map_err(|e| {
         bar.line(&format!("elqui: {e}"));
@@ -244,25 +251,34 @@ fn process_detector(
 ) -> Result<FrameSummary, CliError> {
     let mut warnings = Vec::new();
     let frame = timing.step("read", || -> Result<FrameInput, CliError> {
-        Ok(match opened.read(input, &shared.corrected)? {
-            Opened::Corrected(image) => FrameInput::Corrected(image),
-            Opened::Raw(raw) => {
-                let calib = match &shared.calib {
-                    Some(folder) => read_calib(folder, &raw.info, &mut warnings)?,
-                    None => CalibSet::default(),
-                };
-                FrameInput::Raw(raw, Box::new(calib))
+        let calib = || match &shared.calib {
+            Some(folder) => {
+                let calib = read_calib(folder, &input.info);
+                let calib = calib.map_err(|e| ProcessError::File(e.to_string()))?;
+                warnings = missing_masters(&calib);
+                Ok(calib)
             }
+            None => Ok(CalibSet::default()),
+        };
+        let frame = opened.frame(input, &shared.corrected, calib);
+        frame.map_err(|e| match shared.calib {
+            // It may be of a calibration, which is named.
+            Some(_) => CliError::work(e),
+            None => CliError::on(&spec.path, e),
         })
     })?;
+    let origin = opened.origin(input);
     let search_deg = shared.config.astrometry.search_radius_deg;
     let stars = match &shared.reference {
-        Some(file) => Some(timing.step("reference", || file.stars(input, search_deg))?),
+        Some(file) => {
+            let stars = timing.step("reference", || file.stars(&input.info, &origin, search_deg));
+            Some(stars.map_err(CliError::work)?)
+        }
         None => None,
     };
     let reference = stars.as_ref().map(|s| s.view());
     let mut config = shared.config.clone();
-    config.astrometry.fit.parity = config.astrometry.fit.parity.or(opened.parity());
+    config.astrometry.fit.parity = config.astrometry.fit.parity.or(origin.parity);
     let mut result = process_frame(frame, reference, &config, &mut timing)
         .map_err(|e| CliError::on(&spec.path, e))?;
     result.summary.warnings.append(&mut warnings);
@@ -281,13 +297,8 @@ pub fn calib_names(info: &VisitInfo) -> [String; 3] {
     [format!("bias-{d}.fits"), format!("dark-{d}.fits"), format!("flat-{band}-{d}.fits")]
 }
 
-/// The master frames of a folder that fit this frame, with a warning for each that is not there. A
-/// folder that holds none is an error.
-fn read_calib(
-    folder: &Path,
-    info: &VisitInfo,
-    warnings: &mut Vec<String>,
-) -> Result<CalibSet, CliError> {
+/// The master frames of a folder that fit this frame. A folder that holds none is an error.
+fn read_calib(folder: &Path, info: &VisitInfo) -> Result<CalibSet, CliError> {
     let read = |name: &str| -> Result<Option<elqui_image::Image<f32>>, CliError> {
         let path = folder.join(name);
         if !path.is_file() {
@@ -309,11 +320,6 @@ fn read_calib(
             folder,
             format!("none of {} is there; make them with `elqui calib`", names.join(", ")),
         ));
-    }
-    let found = [calib.bias.is_some(), calib.dark.is_some(), calib.flat.is_some()];
-    for (name, _) in names.iter().zip(found).filter(|(_, found)| !found) {
-        warnings
-            .push(format!("{} is not there: that step is left out", folder.join(name).display()));
     }
     Ok(calib)
 }

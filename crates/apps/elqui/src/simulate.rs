@@ -106,7 +106,7 @@ pub fn write_survey(survey: &Survey, out: &Path) -> Result<Vec<PathBuf>, CliErro
         .par_iter()
         .map(|job| {
             let frame = make(survey, *job).map_err(CliError::work)?;
-            let stem = outputs::safe_name(&frame.stem());
+            let stem = elqui_codec::safe_name(&frame.stem());
             let path = raw.join(format!("{stem}.fits"));
             write_raw(&frame, &path)?;
             if frame.truth.rows() > 0 {

@@ -82,6 +82,9 @@ pub struct Cards {
     pub time: Option<TimeSpec>,
     pub boresight_ra: Option<Spec>,
     pub boresight_dec: Option<Spec>,
+    /// Where the telescope pointed, where `boresight_*` is each detector's own centre.
+    pub tracking_ra: Option<Spec>,
+    pub tracking_dec: Option<Spec>,
     pub airmass: Option<Spec>,
     pub object: Option<Spec>,
 }

@@ -167,6 +167,21 @@ impl Instrument {
         })
     }
 
+    /// Where the telescope pointed, ICRS degrees: one place for all detectors of an exposure. Of a camera with
+    /// one detector it is the frame's own boresight; of others it is not known unless the description
+    /// says.
+    pub(crate) fn tracking(&self, header: &Header, info: &VisitInfo) -> Option<(f64, f64)> {
+        let cards = &self.description.cards;
+        let read = |spec| self.number(spec, header, "a pointing").ok().filter(|v| v.is_finite());
+        match (&cards.tracking_ra, &cards.tracking_dec) {
+            (None, None) if self.detector_count() == 1 => {
+                let place = (info.boresight_ra, info.boresight_dec);
+                (place.0.is_finite() && place.1.is_finite()).then_some(place)
+            }
+            (ra, dec) => read(ra).map(|ra| ra.rem_euclid(360.0)).zip(read(dec)),
+        }
+    }
+
     /// How many detectors the description lists; 0 when it lists none.
     pub fn detector_count(&self) -> usize {
         self.description.detectors.len()

@@ -86,18 +86,21 @@ impl Instrument {
                 one.field("target_name", info.object.as_str())
             }
         };
-        let mut exposure = common("exposure")
-            .field("tracking_ra_deg", info.boresight_ra)
-            .field("tracking_dec_deg", info.boresight_dec);
+        let tracking = self.tracking(header, &info);
+        let mut exposure = common("exposure");
+        if let Some((ra, dec)) = tracking {
+            exposure = exposure.field("tracking_ra_deg", ra).field("tracking_dec_deg", dec);
+        }
         if !info.observation_type.is_empty() {
             exposure = exposure.field("observation_type", info.observation_type.as_str());
         }
         records.push(exposure);
         if ["science", ""].contains(&info.observation_type.as_str()) {
             let region = self.region(header, size, &info);
-            let mut visit = common("visit")
-                .field("boresight_ra_deg", info.boresight_ra)
-                .field("boresight_dec_deg", info.boresight_dec);
+            let mut visit = common("visit");
+            if let Some((ra, dec)) = tracking {
+                visit = visit.field("boresight_ra_deg", ra).field("boresight_dec_deg", dec);
+            }
             if let (1, Some(region)) = (self.detector_count(), &region) {
                 visit = visit.region(region.clone());
             }

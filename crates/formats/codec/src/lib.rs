@@ -8,4 +8,4 @@ mod stem;
 pub use atomic::{atomic_write, atomic_write_bytes};
 pub use error::CodecError;
 pub use formatter::{Formatter, read_dataset, write_dataset};
-pub use stem::file_stem;
+pub use stem::{file_stem, safe_name};

@@ -27,6 +27,12 @@ fn strip_any<'a>(name: &'a str, endings: &[&str]) -> &'a str {
     name
 }
 
+/// A name from a header or a description as a part of a file's name.
+pub fn safe_name(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '+' | '.');
+    name.chars().map(|c| if plain(c) { c } else { '_' }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,7 @@ use crate::write::{Writer, is_structural, save_bytes, with_mask_planes};
 use elqui_base::MjdTai;
 use elqui_codec::{CodecError, Formatter};
 use elqui_image::{Exposure, Header, Value, VisitInfo};
+use elqui_schema::Table;
 use elqui_wcs::{CardValue, Wcs};
 use std::path::Path;
 
@@ -31,9 +32,23 @@ pub fn exposure_to_bytes(exposure: &Exposure) -> Result<Vec<u8>> {
     exposure_to_bytes_with(exposure, false)
 }
 
+/// As [`exposure_to_bytes`], with tables behind all else, for what a step adds; readers of exposures
+/// pass over them.
+pub fn exposure_and_tables(exposure: &Exposure, tables: &[Table]) -> Result<Vec<u8>> {
+    let mut writer = written(exposure, false)?;
+    for table in tables {
+        writer.table(table, &Header::default())?;
+    }
+    Ok(writer.into_bytes())
+}
+
 /// The bytes of an exposure's file. With `rice`, IMAGE and VARIANCE are quantised (to a quarter of
 /// their noise) and all three planes are tile-compressed.
 pub fn exposure_to_bytes_with(exposure: &Exposure, rice: bool) -> Result<Vec<u8>> {
+    Ok(written(exposure, rice)?.into_bytes())
+}
+
+fn written(exposure: &Exposure, rice: bool) -> Result<Writer> {
     let pixels = exposure.width() * exposure.height();
     let mut writer = Writer::with_capacity(12 * pixels + (1 << 20));
     writer.header(&primary_header(exposure));
@@ -69,7 +84,7 @@ pub fn exposure_to_bytes_with(exposure: &Exposure, rice: bool) -> Result<Vec<u8>
     if let Some(background) = &exposure.background {
         parts::write_background(&mut writer, background)?;
     }
-    Ok(writer.into_bytes())
+    Ok(writer)
 }
 
 /// Write an exposure's file, whole or not at all.

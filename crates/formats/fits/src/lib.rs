@@ -26,8 +26,8 @@ mod write;
 pub use bintable::VECTOR_MAX;
 pub use error::FitsError;
 pub use exposure::{
-    ExposureFormatter, add_wcs, exposure_from, exposure_to_bytes, is_wcs_card, read_exposure,
-    write_exposure, write_exposure_with,
+    ExposureFormatter, add_wcs, exposure_and_tables, exposure_from, exposure_to_bytes,
+    exposure_to_bytes_with, is_wcs_card, read_exposure, write_exposure, write_exposure_with,
 };
 pub use file::{FitsFile, Hdu};
 pub use name::{Extension, split_extension};
@@ -35,4 +35,4 @@ pub use psfex::{psfex_model, read_psfex};
 pub use quick::{read_header, read_image, read_table};
 pub use shape::HduKind;
 pub use tablewrite::write_table;
-pub use write::{Pixel, Writer, is_structural, write_image};
+pub use write::{Pixel, Writer, image_to_bytes, is_structural, write_image};

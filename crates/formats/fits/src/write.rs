@@ -276,9 +276,14 @@ pub fn is_structural(key: &str) -> bool {
     FIXED.contains(&key) || (stem.len() < key.len() && NUMBERED.contains(&stem))
 }
 
-/// One image as a file; it is the primary HDU.
-pub fn write_image<T: Pixel>(path: &Path, image: &Image<T>, header: &Header) -> Result<()> {
+/// The bytes of a file of one image; it is the primary HDU.
+pub fn image_to_bytes<T: Pixel>(image: &Image<T>, header: &Header) -> Vec<u8> {
     let mut writer = Writer::with_capacity(size_of_val(image.data()) + 4 * 2880);
     writer.image("", image, header);
-    writer.save(path)
+    writer.into_bytes()
+}
+
+/// One image as a file; it is the primary HDU.
+pub fn write_image<T: Pixel>(path: &Path, image: &Image<T>, header: &Header) -> Result<()> {
+    save_bytes(path, &image_to_bytes(image, header))
 }

@@ -10,6 +10,8 @@ pub enum PipelineError {
     /// A pipeline's text is wrong; the line counts from 1.
     #[error("{file}:{line}: {why}")]
     Yaml { file: String, line: usize, why: String },
+    #[error("`{text}` changes no configuration: {why}; write LABEL:key.key=value")]
+    Change { text: String, why: String },
     #[error("cannot read `{path}`: {source}")]
     Read { path: String, source: io::Error },
     #[error("the graph of pipeline `{pipeline}` cannot be built: {why}")]

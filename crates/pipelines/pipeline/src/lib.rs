@@ -33,4 +33,4 @@ pub use task::{
     Step, StorageClass, Take, TaskInfo, Tasks, Written,
 };
 pub use timing::{StepCost, Timing};
-pub use yaml::{Limits, Pipeline, PipelineStep, Subset};
+pub use yaml::{ConfigChange, Limits, Pipeline, PipelineStep, Subset};

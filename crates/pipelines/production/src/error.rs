@@ -15,9 +15,18 @@ pub enum ProcessError {
     Astrometry(#[from] elqui_astrometry::AstrometryError),
     #[error("{0}")]
     Frame(String),
+    /// Names the file and what is wrong with it.
+    #[error("{0}")]
+    File(String),
 }
 
 impl ProcessError {
+    /// What is wrong with a file, which is named unless the reason does so already.
+    pub fn file(name: &str, why: impl std::fmt::Display) -> Self {
+        let why = why.to_string();
+        Self::File(if why.contains(name) { why } else { format!("{name}: {why}") })
+    }
+
     /// A stable word for scripts.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -27,6 +36,7 @@ impl ProcessError {
             Self::Image(_) => "image",
             Self::Astrometry(_) => "astrometry",
             Self::Frame(_) => "frame",
+            Self::File(_) => "file",
         }
     }
 }

@@ -18,6 +18,13 @@ pub struct Stated {
     pub saturation_adu: f64,
 }
 
+impl From<&crate::signature::PostIsr> for Stated {
+    fn from(image: &crate::signature::PostIsr) -> Self {
+        let (read_noise_e, saturation_adu) = (image.read_noise_e, image.saturation_adu);
+        Self { amplifiers: Vec::new(), read_noise_e, saturation_adu }
+    }
+}
+
 impl Stated {
     pub fn of(input: &crate::frame::FrameInput) -> Self {
         match input {

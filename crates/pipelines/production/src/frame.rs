@@ -7,16 +7,16 @@ use crate::detect::{self, Found};
 use crate::error::ProcessError;
 use crate::facts::{self, Stated};
 use crate::quality::Quality;
+use crate::signature::{PostIsr, remove_signature};
 use crate::summary::FrameSummary;
 use elqui_astrometry::{BlindIndex, RefStar};
 use elqui_base::{DetectorId, SourceId, VisitId};
 use elqui_deblend::deblend_all;
-use elqui_image::{Exposure, Footprint, Header, MaskPlane, PsfModel, RawFrame};
-use elqui_isr::{CalibSet, CorrectedInput, correct, from_corrected};
+use elqui_image::{Exposure, Footprint, MaskPlane, PsfModel, RawFrame};
+use elqui_isr::{CalibSet, CorrectedInput};
 use elqui_measurement::{self as measurement, Parent};
 use elqui_pipeline::Timing;
 use elqui_schema::SourceTable;
-use elqui_wcs::Wcs;
 
 /// What a frame is made of.
 pub enum FrameInput {
@@ -55,28 +55,19 @@ pub fn process_frame(
     config: &ProcessConfig,
     timing: &mut Timing,
 ) -> Result<ProcessOutput, ProcessError> {
-    let mut warnings = Vec::new();
-    let mut raw_wcs = None;
-    let stated = Stated::of(&input);
-    let (mut exposure, is_raw) = timing.step("isr", || match input {
-        FrameInput::Raw(raw, calib) => {
-            raw_wcs = Some(assembled_wcs(&raw, &mut warnings));
-            if calib.bias.is_none() && calib.flat.is_none() {
-                warnings.push("no calibration frames: only the overscan is removed".into());
-            }
-            correct(&raw, &calib, &config.isr).map(|e| (e, true))
-        }
-        FrameInput::Corrected(input) => from_corrected(*input).map(|e| (e, false)),
-    })?;
-    exposure.wcs = match raw_wcs {
-        Some(wcs) => {
-            exposure.header.cards.retain(|c| !RAW_GEOMETRY.contains(&c.key.as_str()));
-            wcs
-        }
-        None => header_wcs(&exposure.header, &mut warnings),
-    };
+    let image = timing.step("isr", || remove_signature(input, &config.isr))?;
+    calibrate_image(image, reference, config, timing)
+}
 
-    let dead = facts::check_detector(&mut exposure, &stated, &mut warnings)?;
+/// The second half of [`process_frame`]: all but the instrument's signature.
+pub fn calibrate_image(
+    image: PostIsr,
+    reference: Option<Reference<'_>>,
+    config: &ProcessConfig,
+    timing: &mut Timing,
+) -> Result<ProcessOutput, ProcessError> {
+    let stated = Stated::from(&image);
+    let PostIsr { mut exposure, is_raw, dead_amplifiers: dead, mut warnings, .. } = image;
     let mut found = detect::find_sources(&mut exposure, config, is_raw, timing, &mut warnings)?;
     let psf = exposure.psf.clone().unwrap_or_else(|| elqui_psf::gaussian(3.0));
     let parents = timing.step("deblending", || {
@@ -104,41 +95,6 @@ pub fn process_frame(
     }
     let summary = summarise(&exposure, &sources, &found, &sky, zero, warnings);
     Ok(ProcessOutput { exposure, sources, summary })
-}
-
-/// Cards that describe the raw image and are wrong of the assembled one.
-const RAW_GEOMETRY: [&str; 10] = [
-    "DATASEC", "BIASSEC", "TRIMSEC", "DETSEC", "CCDSEC", "AMPSEC", "LTV1", "LTV2", "LTM1_1",
-    "LTM2_2",
-];
-
-/// The raw header's WCS on the pixels of the assembled image. It is known of one amplifier that is
-/// not flipped; of several there is none until the frame is solved.
-fn assembled_wcs(raw: &RawFrame, warnings: &mut Vec<String>) -> Option<Wcs> {
-    let wcs = header_wcs(&raw.header, warnings)?;
-    match raw.detector.amplifiers.as_slice() {
-        [amp] if !amp.flip_x && !amp.flip_y => {
-            let x0 = f64::from(amp.raw_data.x0 - amp.bbox.x0);
-            let y0 = f64::from(amp.raw_data.y0 - amp.bbox.y0);
-            wcs.shifted(x0, y0).ok()
-        }
-        _ => {
-            warnings.push("the raw header's WCS is of one amplifier and is not used".into());
-            None
-        }
-    }
-}
-
-/// The header's WCS, where it has a usable one.
-fn header_wcs(header: &Header, warnings: &mut Vec<String>) -> Option<Wcs> {
-    header.get("CTYPE1")?;
-    match Wcs::from_cards(header) {
-        Ok(wcs) => Some(wcs),
-        Err(reason) => {
-            warnings.push(format!("the header's WCS is not used: {reason}"));
-            None
-        }
-    }
 }
 
 fn split(

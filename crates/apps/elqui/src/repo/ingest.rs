@@ -1,11 +1,13 @@
 //! `elqui repo ingest`: raw frames of known cameras become datasets.
 
+use super::put;
 use crate::error::CliError;
 use crate::outputs::say;
-use elqui_butler::{DatasetType, Transfer, TranslateError};
+use elqui_butler::{DataId, DatasetRef, DatasetType, Transfer, TranslateError};
 use elqui_fits::FitsFile;
 use elqui_instrument::{Instrument, Observation};
-use elqui_pipeline::{Described, Ingest, Repository};
+use elqui_pipeline::{Described, Ingest, Ingested, Repository};
+use elqui_production::steps::{CAMERA, RAW_FRAME};
 use std::path::{Path, PathBuf};
 
 /// Ingest raw frames: all of them, or none.
@@ -41,19 +43,43 @@ pub fn run(r: &mut Repository, args: &IngestArgs) -> Result<(), CliError> {
     let files = expanded(&args.inputs)?;
     let named = args.instrument.as_deref().map(Instrument::load).transpose();
     let named = named.map_err(CliError::words)?;
-    let first = observe(&files[0], named.as_ref()).map_err(|e| CliError::on(&files[0], e))?;
-    let camera = first.info.instrument;
-    let standard = format!("{camera}/raw/all");
-    let run = args.run.as_ref().unwrap_or(&standard);
-    let universe = r.registry().universe().clone();
-    let of = DatasetType::new(&universe, &args.dataset_type, &["exposure", "detector"], "RawFrame");
-    let of = of.map_err(CliError::words)?;
-    r.registry().register_dataset_type(&of).map_err(CliError::work)?;
-    let mut how = Ingest::new(run, &args.dataset_type, args.mode);
+    let mut how = Ingest::new("", &args.dataset_type, args.mode);
+    how.run = args.run.clone().unwrap_or_default();
     how.skip_existing = args.skip_existing;
     how.checksum = !args.no_checksum;
+    let (run, done) = frames(r, &files, how, named.as_ref())?;
+    let skipped = match done.skipped {
+        0 => String::new(),
+        n => format!(", {n} were there"),
+    };
+    // Steps must know the camera too, where the program itself does not.
+    if let Some(file) = args.instrument.as_ref().map(Path::new).filter(|p| p.is_file())
+        && let Some(camera) = &named
+    {
+        keep_camera(r, camera, file, &run)?;
+    }
+    say(&format!("{} frames ingested into {run}{skipped}", done.new))
+}
+
+/// Ingest raw frames of one camera. Without a name the run is CAMERA/raw/all.
+pub fn frames(
+    r: &mut Repository,
+    files: &[PathBuf],
+    mut how: Ingest,
+    named: Option<&Instrument>,
+) -> Result<(String, Ingested), CliError> {
+    let first = files.first().ok_or_else(|| CliError::words("there are no frames to ingest"))?;
+    let first = observe(first, named).map_err(|e| CliError::on(first, e))?;
+    let camera = first.info.instrument;
+    if how.run.is_empty() {
+        how.run = format!("{camera}/raw/all");
+    }
+    let universe = r.registry().universe().clone();
+    let dimensions = ["exposure", "detector"];
+    let of = DatasetType::new(&universe, &how.dataset_type, &dimensions, RAW_FRAME);
+    r.registry().register_dataset_type(&of.map_err(CliError::words)?).map_err(CliError::work)?;
     let describe = |path: &Path| -> Result<Described, TranslateError> {
-        let one = observe(path, named.as_ref())?;
+        let one = observe(path, named)?;
         if one.info.instrument != camera {
             let other = one.info.instrument;
             return Err(
@@ -62,12 +88,37 @@ pub fn run(r: &mut Repository, args: &IngestArgs) -> Result<(), CliError> {
         }
         Ok(Described { data_id: one.data_id, records: one.records })
     };
-    let done = r.ingest(&files, &how, &describe).map_err(CliError::work)?;
-    let skipped = match done.skipped {
-        0 => String::new(),
-        n => format!(", {n} were there"),
+    let done = r.ingest(files, &how, &describe).map_err(CliError::work)?;
+    Ok((how.run, done))
+}
+
+/// Keep a camera's description beside its frames, once; another text under its name is refused.
+fn keep_camera(
+    r: &mut Repository,
+    camera: &Instrument,
+    file: &Path,
+    run: &str,
+) -> Result<(), CliError> {
+    let universe = r.registry().universe().clone();
+    let of = DatasetType::new(&universe, "camera", &["instrument"], CAMERA);
+    let of = of.map_err(CliError::words)?;
+    r.registry().register_dataset_type(&of).map_err(CliError::work)?;
+    let data_id = DataId::new().with("instrument", camera.name());
+    let name = DatasetRef { dataset_type: of.name.clone(), data_id: data_id.clone() };
+    let Some(known) = r.registry().find(&name, &[run]).map_err(CliError::work)? else {
+        return put::keep(r, &of, data_id, run, file).map(|_| ());
     };
-    say(&format!("{} frames ingested into {run}{skipped}", done.new))
+    let text = std::fs::read(file).map_err(|e| CliError::on(file, e))?;
+    if r.get(known.id).map_err(CliError::work)? == text {
+        return Ok(());
+    }
+    Err(CliError::on(
+        file,
+        format!(
+            "`{run}` has another description of {}: give new frames a --run of their own",
+            camera.name()
+        ),
+    ))
 }
 
 /// What a file is, by its header alone.

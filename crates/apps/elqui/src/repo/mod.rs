@@ -1,8 +1,9 @@
 //! `elqui repo`: a repository of datasets.
 
 mod change;
-mod ingest;
+pub mod ingest;
 mod look;
+pub mod put;
 mod select;
 mod tree;
 mod whole;
@@ -28,6 +29,7 @@ pub struct Args {
 enum Verb {
     Init(whole::InitArgs),
     Ingest(ingest::IngestArgs),
+    Put(put::PutArgs),
     Import(whole::ImportArgs),
     Export(whole::ExportArgs),
     Ls(look::LsArgs),
@@ -49,6 +51,7 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         Verb::Init(words) => whole::init(&args.repo, words),
         Verb::Migrate(words) => whole::migrate(&args.repo, words),
         Verb::Ingest(words) => ingest::run(&mut open()?, words),
+        Verb::Put(words) => put::run(&mut open()?, words),
         Verb::Import(words) => whole::import(&mut open()?, words),
         Verb::Export(words) => whole::export(&mut open()?, words),
         Verb::Ls(words) => look::ls(&mut open()?, words),

@@ -1,6 +1,6 @@
 //! Which datasets a verb means: ids, or types with collections and an expression.
 
-use crate::error::CliError;
+use crate::error::{CliError, broken_expression};
 use elqui_butler::{CollectionKind, Dataset, DatasetId};
 use elqui_pipeline::Repository;
 use elqui_registry::DatasetQuery;
@@ -66,13 +66,4 @@ pub fn runs(r: &mut Repository) -> Result<Vec<String>, CliError> {
     let all = r.registry().collections("*").map_err(CliError::work)?;
     let runs = all.into_iter().filter(|c| c.kind == CollectionKind::Run);
     Ok(runs.map(|c| c.name).collect())
-}
-
-/// An expression's error is of the words, and its caret needs its lines.
-fn broken_expression(e: elqui_registry::RegistryError) -> CliError {
-    use elqui_butler::ButlerError::Expression;
-    match e {
-        elqui_registry::RegistryError::Butler(Expression(e)) => CliError::Words(e.to_string()),
-        other => CliError::work(other),
-    }
 }

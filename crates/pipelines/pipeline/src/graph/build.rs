@@ -161,8 +161,14 @@ fn header(
                 }
             }
         }
-        let (label, config) = (step.label.clone(), step.config().to_string());
-        tasks.push(TaskHead { label, info: step.info.clone(), config, columns, required });
+        tasks.push(TaskHead {
+            label: step.label.clone(),
+            info: step.info.clone(),
+            config: step.config().to_string(),
+            condition: step.condition.clone(),
+            columns,
+            required,
+        });
     }
     let texts = universe.elements().iter().filter(|e| e.key == Some(FieldType::Text));
     Ok(GraphHeader {

@@ -51,6 +51,9 @@ pub struct TaskHead {
     pub info: TaskInfo,
     /// The configuration that the graph was made with; a run with another one is refused.
     pub config: String,
+    /// The step's own expression; empty for all.
+    #[serde(default)]
+    pub condition: String,
     /// Of its data ids: required, then implied ones.
     pub columns: Vec<String>,
     pub required: usize,

@@ -5,7 +5,7 @@ use crate::graph::build::{Builder, is_calibration, places, project};
 use crate::graph::definitions::by_definition;
 use crate::graph::table::{NONE, Row, RowTable, pair};
 use crate::task::{Number, Role};
-use elqui_butler::Timespan;
+use elqui_butler::{Dataset, Timespan};
 use elqui_registry::{DatasetQuery, RegistryError, Select};
 use std::collections::HashMap;
 
@@ -51,15 +51,8 @@ impl Builder<'_> {
                 .filter(|t| t.info.inputs.iter().any(|s| s.dataset_type == head.of.name))
                 .any(|t| by_definition(&head.of.dimensions, &t.columns));
             let always = related || own.any(|s| s.role == Role::Prerequisite);
-            let condition = if always { "" } else { self.request.condition.as_str() };
-            let query = DatasetQuery::new(&head.of.name, &inputs, condition);
-            let found = match self.registry.datasets(&query) {
-                // The expression says nothing about such a type: all of it may be read.
-                Err(RegistryError::Refused { .. } | RegistryError::Butler(_)) if !always => {
-                    self.registry.datasets(&DatasetQuery::new(&head.of.name, &inputs, ""))?
-                }
-                found => found?,
-            };
+            let condition = if always { String::new() } else { self.request.condition.clone() };
+            let found = self.outside(&head.of.name, &inputs, &condition)?;
             let mut row = Vec::new();
             for dataset in found {
                 self.numbers(&head.of.dimensions, &dataset.name.data_id, &mut row);
@@ -70,6 +63,49 @@ impl Builder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Datasets from outside. Where the expression says nothing about such a type, all of it may be read.
+    fn outside(
+        &mut self,
+        name: &str,
+        inputs: &[&str],
+        condition: &str,
+    ) -> Result<Vec<Dataset>, PipelineError> {
+        let query = DatasetQuery::new(name, inputs, condition);
+        match self.registry.datasets(&query) {
+            Err(RegistryError::Refused { .. } | RegistryError::Butler(_))
+                if !condition.is_empty() =>
+            {
+                Ok(self.registry.datasets(&DatasetQuery::new(name, inputs, ""))?)
+            }
+            found => Ok(found?),
+        }
+    }
+
+    /// Without the datasets from outside that the step's own expression leaves out.
+    fn only_chosen(
+        &mut self,
+        task: usize,
+        kind: usize,
+        pairs: Vec<u64>,
+    ) -> Result<Vec<u64>, PipelineError> {
+        let condition = self.graph.header.tasks[task].condition.clone();
+        let head = self.graph.header.types[kind].clone();
+        if condition.is_empty() || head.maker.is_some() || pairs.is_empty() {
+            return Ok(pairs);
+        }
+        let inputs: Vec<String> = self.request.inputs.clone();
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let mut chosen = vec![false; self.graph.types[kind].ids.len()];
+        let mut row = Vec::new();
+        for dataset in self.outside(&head.of.name, &inputs, &condition)? {
+            self.numbers(&head.of.dimensions, &dataset.name.data_id, &mut row);
+            if let Some(at) = self.graph.types[kind].ids.find(&row) {
+                chosen[at as usize] = true;
+            }
+        }
+        Ok(pairs.into_iter().filter(|p| chosen[*p as u32 as usize]).collect())
     }
 
     fn is_optional(&self, name: &str) -> bool {
@@ -127,6 +163,22 @@ impl Builder<'_> {
 
     /// Pairs of candidate and dataset of an input slot.
     pub fn sources(
+        &mut self,
+        task: usize,
+        slot: usize,
+        candidates: &RowTable,
+    ) -> Result<Vec<u64>, PipelineError> {
+        let pairs = self.related(task, slot, candidates)?;
+        let info = &self.graph.header.tasks[task].info.inputs[slot];
+        if info.role != Role::Regular {
+            return Ok(pairs);
+        }
+        let kind = self.graph.type_of(&info.dataset_type);
+        self.only_chosen(task, kind, pairs)
+    }
+
+    /// The same, whatever the step's own expression says.
+    fn related(
         &mut self,
         task: usize,
         slot: usize,

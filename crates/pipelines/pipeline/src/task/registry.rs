@@ -49,6 +49,8 @@ type Configure = fn(Value) -> Result<Arc<dyn Runnable>, ConfigError>;
 #[derive(Clone, Default)]
 pub struct Tasks {
     all: BTreeMap<String, (TaskInfo, Configure)>,
+    /// Pipelines that come with the program, by name.
+    pipelines: BTreeMap<String, String>,
 }
 
 impl Tasks {
@@ -68,6 +70,22 @@ impl Tasks {
         };
         self.all.insert(S::NAME.to_string(), (info, configure::<S>));
         self
+    }
+
+    /// With a pipeline that others can import, and that can be run, by its name.
+    #[must_use]
+    pub fn with_pipeline(mut self, name: &str, text: &str) -> Self {
+        self.pipelines.insert(name.to_string(), text.to_string());
+        self
+    }
+
+    /// The text of a pipeline that comes with the program.
+    pub fn pipeline(&self, name: &str) -> Option<&str> {
+        self.pipelines.get(name).map(String::as_str)
+    }
+
+    pub fn pipeline_names(&self) -> impl Iterator<Item = &str> {
+        self.pipelines.keys().map(String::as_str)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

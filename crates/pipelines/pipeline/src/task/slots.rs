@@ -161,7 +161,7 @@ macro_rules! inputs {
 #[macro_export]
 macro_rules! outputs {
     ($(#[$m:meta])* $v:vis struct $name:ident { $(
-        $(#[$fm:meta])* $f:ident : $kind:ident<$class:ty> = $of:literal [$($d:ident),* $(,)?]
+        $(#[$fm:meta])* $f:ident : $kind:ident<$class:ty> = $of:literal [$($d:ident),* $(,)?] $($role:ident)?
     ),* $(,)? }) => {
         $(#[$m])* $v struct $name { $($(#[$fm])* pub $f: $crate::$kind<$class>),* }
         impl $crate::Outputs for $name {
@@ -172,7 +172,7 @@ macro_rules! outputs {
                 storage_class: <$class as $crate::StorageClass>::NAME,
                 extension: <$class as $crate::StorageClass>::EXTENSION,
                 number: <$crate::$kind<$class> as $crate::Give>::NUMBER,
-                role: $crate::Role::Regular,
+                role: $crate::slot_role!($($role)?),
             }),*];
             fn write(&self, io: &mut $crate::Io<'_>) -> Result<(), $crate::StepError> {
                 $($crate::Give::give(&self.$f, io, stringify!($f))?;)*

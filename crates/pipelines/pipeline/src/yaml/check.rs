@@ -17,6 +17,10 @@ pub fn check(mut pipeline: Pipeline, universe: &Universe) -> Result<Pipeline, Pi
     let mut types: BTreeMap<String, (Vec<String>, String, String)> = BTreeMap::new();
     for step in &pipeline.steps {
         let group = group(universe, step, &step.info.dimensions)?;
+        if !step.condition.is_empty() {
+            let parsed = elqui_butler::expression::parse(&step.condition);
+            parsed.map_err(|e| bad(step, format!("its `where`: {e}")))?;
+        }
         if step.info.outputs.is_empty() {
             return Err(bad(step, "it makes nothing, so nobody could know that it is done".into()));
         }

@@ -5,7 +5,7 @@ use crate::task::{CommandTask, Runnable, SlotInfo, TaskInfo, Tasks};
 use crate::yaml::check::check;
 use crate::yaml::locate::locate;
 use crate::yaml::text::{PipelineText, StepText};
-use crate::yaml::{Limits, Pipeline, PipelineStep, Subset};
+use crate::yaml::{ConfigChange, Limits, Pipeline, PipelineStep, Subset};
 use elqui_butler::Universe;
 use serde_yaml_ng::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +20,40 @@ const IMPORTS_MAX: usize = 16;
 const TIMEOUT_S_MAX: f64 = 2_592_000.0;
 
 impl Pipeline {
-    /// Read a pipeline from a file; imports are beside it.
+    /// Read a pipeline: one that comes with the program, by its name, or a file; imports of a file are
+    /// beside it.
     pub fn load(path: &Path, tasks: &Tasks, universe: &Universe) -> Result<Self, PipelineError> {
-        let loader = Loader { tasks, open: Vec::new() };
+        Self::load_with(path, tasks, universe, &[])
+    }
+
+    /// The same, with changes of configurations. One of a step that is not there is refused.
+    pub fn load_with(
+        path: &Path,
+        tasks: &Tasks,
+        universe: &Universe,
+        changes: &[ConfigChange],
+    ) -> Result<Self, PipelineError> {
+        let all = Self::read(path, tasks, universe, changes)?;
+        if let Some(lost) = changes.iter().find(|c| all.step(&c.label).is_none()) {
+            let labels: Vec<&str> = all.steps.iter().map(|s| s.label.as_str()).collect();
+            return Err(PipelineError::Change {
+                text: lost.label.clone(),
+                why: format!("`{}` has the steps {}", all.name, labels.join(", ")),
+            });
+        }
+        Ok(all)
+    }
+
+    fn read(
+        path: &Path,
+        tasks: &Tasks,
+        universe: &Universe,
+        changes: &[ConfigChange],
+    ) -> Result<Self, PipelineError> {
+        let loader = Loader { tasks, changes, open: Vec::new() };
+        if let Some((name, text)) = built_in(path, tasks) {
+            return check(loader.pipeline(text, name, None)?, universe);
+        }
         let text = read(path)?;
         check(loader.pipeline(&text, &path.display().to_string(), path.parent())?, universe)
     }
@@ -34,7 +65,8 @@ impl Pipeline {
         tasks: &Tasks,
         universe: &Universe,
     ) -> Result<Self, PipelineError> {
-        check(Loader { tasks, open: Vec::new() }.pipeline(text, file, None)?, universe)
+        let loader = Loader { tasks, changes: &[], open: Vec::new() };
+        check(loader.pipeline(text, file, None)?, universe)
     }
 
     /// Only some steps: labels and names of subsets.
@@ -64,6 +96,12 @@ impl Pipeline {
     }
 }
 
+/// A pipeline that comes with the program; a file of that very name wins.
+fn built_in<'a>(path: &'a Path, tasks: &'a Tasks) -> Option<(&'a str, &'a str)> {
+    let name = path.to_str().filter(|_| !path.exists())?;
+    tasks.pipeline(name).map(|text| (name, text))
+}
+
 fn read(path: &Path) -> Result<String, PipelineError> {
     let name = path.display().to_string();
     let bytes =
@@ -81,6 +119,7 @@ fn yaml(file: &str, line: usize, why: impl Into<String>) -> PipelineError {
 
 struct Loader<'a> {
     tasks: &'a Tasks,
+    changes: &'a [ConfigChange],
     /// Files that are being read: an import of one of them is a cycle.
     open: Vec<PathBuf>,
 }
@@ -165,6 +204,10 @@ impl Loader<'_> {
         line: usize,
         folder: Option<&Path>,
     ) -> Result<Pipeline, PipelineError> {
+        if let Some(text) = self.tasks.pipeline(name) {
+            let loader = Loader { open: self.open.clone(), ..*self };
+            return loader.pipeline(text, name, None);
+        }
         let Some(folder) = folder else {
             return Err(yaml(file, line, "this text is no file, so it cannot import"));
         };
@@ -180,7 +223,7 @@ impl Loader<'_> {
         let text = read(&path).map_err(|e| yaml(file, line, format!("the import fails: {e}")))?;
         let mut open = self.open.clone();
         open.push(whole);
-        let loader = Loader { tasks: self.tasks, open };
+        let loader = Loader { open, ..*self };
         loader.pipeline(&text, &path.display().to_string(), path.parent())
     }
 
@@ -201,12 +244,15 @@ impl Loader<'_> {
             return Err(bad(&[], "a label is a letter, then letters, digits and `_`".into()));
         }
         // An unknown key is named in the error's text; its line is looked up.
-        let read: StepText = serde_yaml_ng::from_value(value).map_err(|e| {
+        let mut read: StepText = serde_yaml_ng::from_value(value).map_err(|e| {
             let text = e.to_string();
             let inner: &[&str] = &["command", quoted(&text)];
             let deep = line(inner) > line(&["command"]);
             bad(if deep { inner } else { &inner[1..] }, text.clone())
         })?;
+        for change in self.changes.iter().filter(|c| c.label == label) {
+            change.apply(&mut read.config);
+        }
         let (mut info, runnable) = self.runnable(label, &read, &bad)?;
         rename(&mut info.inputs, &read.inputs).map_err(|why| bad(&["inputs"], why))?;
         rename(&mut info.outputs, &read.outputs).map_err(|why| bad(&["outputs"], why))?;
@@ -227,6 +273,7 @@ impl Loader<'_> {
         Ok(PipelineStep {
             label: label.to_string(),
             info,
+            condition: read.condition.trim().to_string(),
             limits: Limits {
                 timeout,
                 retries: read.retries,

@@ -1,9 +1,13 @@
 //! Pipelines as YAML: which steps, with which configuration, under which names.
 
+mod change;
 mod check;
 mod load;
 mod locate;
 mod text;
+mod write;
+
+pub use change::ConfigChange;
 
 use crate::task::{Runnable, TaskInfo};
 use std::collections::BTreeMap;
@@ -29,6 +33,8 @@ pub struct PipelineStep {
     pub label: String,
     /// With the dataset types as this pipeline calls them.
     pub info: TaskInfo,
+    /// Which data it runs on, besides what the graph is asked for; empty for all.
+    pub condition: String,
     pub limits: Limits,
     pub(crate) runnable: Arc<dyn Runnable>,
     pub(crate) file: String,

@@ -49,6 +49,9 @@ pub struct StepText {
     /// Slot to dataset type.
     pub inputs: BTreeMap<String, String>,
     pub outputs: BTreeMap<String, String>,
+    /// An expression that chooses the step's data, besides the graph's own.
+    #[serde(rename = "where")]
+    pub condition: String,
     pub timeout_s: Option<f64>,
     pub retries: Option<u32>,
     pub isolated: bool,

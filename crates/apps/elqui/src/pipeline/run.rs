@@ -1,0 +1,193 @@
+//! `elqui pipeline run`: plan, run on this machine, report.
+
+use super::Which;
+use super::bar::RunBar;
+use super::collections::Where;
+use super::plan::build;
+use super::worker::Itself;
+use crate::clock;
+use crate::error::CliError;
+use crate::outputs::{make_folder, put, say};
+use elqui_pipeline::{
+    Clocks, GraphRequest, InRepository, OnFailure, Pipeline, QuantumGraph, Repository, RunOptions,
+    RunReport, Status, prepare, run_graph,
+};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub const FOLDER_GRAPH: &str = "graph.elqg";
+pub const FOLDER_PIPELINE: &str = "pipeline.yaml";
+const FOLDER_REPORT: &str = "report.html";
+const FOLDER_LOGS: &str = "logs";
+/// Of the machine's free memory, what quanta may declare; the rest is for files in the cache.
+const MEMORY_PART: f64 = 0.85;
+
+/// Run a pipeline on this machine. Killed at any moment, the same words with --resume go on.
+///
+/// Example: elqui pipeline run frames --repo survey --input simcam/raw/all,refcats --output u/me/frames
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct RunArgs {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    collections: Where,
+    /// A graph that `plan` wrote, instead of a new one.
+    #[arg(long, value_name = "FILE.elqg", conflicts_with_all = ["input", "output", "run", "condition"])]
+    graph: Option<PathBuf>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How a run is to go.
+#[derive(clap::Args, Default)]
+pub struct How {
+    /// What all that runs at once may take by its own account, MiB (default: most of what is free).
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u64>,
+    /// Try a failed quantum so many times again.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+    /// Stop a quantum that takes longer, seconds.
+    #[arg(long, value_name = "S")]
+    timeout: Option<f64>,
+    /// Start nothing new after a failure.
+    #[arg(long)]
+    fail_fast: bool,
+    /// Folder for graph, pipeline, logs and report (default: runs/RUN in the repository).
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+}
+
+pub fn run(r: &mut Repository, args: &RunArgs) -> Result<(), CliError> {
+    let pipeline = args.which.load(&r.registry().universe().clone())?;
+    if let Some(path) = &args.graph {
+        let graph = QuantumGraph::load(path).map_err(CliError::work)?;
+        let done = run_planned(r, &pipeline, &graph, &args.how)?;
+        return tell(&done);
+    }
+    let place = args.collections.place(r)?;
+    let request = GraphRequest {
+        run: place.run.clone(),
+        inputs: place.inputs.clone(),
+        condition: args.collections.condition.clone(),
+        skip_existing: args.collections.resume,
+    };
+    let graph = build(r, &pipeline, &request)?;
+    // The run is seen in its chain from the beginning, so that --resume finds it after a kill.
+    prepare(&graph, r.registry()).map_err(CliError::work)?;
+    place.show(r)?;
+    let done = run_planned(r, &pipeline, &graph, &args.how)?;
+    tell(&done)
+}
+
+/// What came of a run, and where its files are.
+pub struct Finished {
+    pub report: RunReport,
+    pub folder: PathBuf,
+}
+
+/// A run that another verb wants.
+pub struct Job<'a> {
+    pub pipeline: &'a str,
+    pub run: &'a str,
+    pub inputs: &'a [&'a str],
+}
+
+/// Run a pipeline that comes with the program.
+pub fn execute(r: &mut Repository, job: &Job<'_>) -> Result<Finished, CliError> {
+    let universe = r.registry().universe().clone();
+    let pipeline = super::load(Path::new(job.pipeline), &universe, &[], &[])?;
+    let request = GraphRequest {
+        run: job.run.to_string(),
+        inputs: job.inputs.iter().map(|c| (*c).to_string()).collect(),
+        ..GraphRequest::default()
+    };
+    let graph = build(r, &pipeline, &request)?;
+    run_planned(r, &pipeline, &graph, &How::default())
+}
+
+fn run_planned(
+    r: &mut Repository,
+    pipeline: &Pipeline,
+    graph: &QuantumGraph,
+    how: &How,
+) -> Result<Finished, CliError> {
+    prepare(graph, r.registry()).map_err(CliError::work)?;
+    let name = elqui_codec::safe_name(&graph.header.run.replace('/', "-"));
+    let folder = how.work.clone().unwrap_or_else(|| r.root().join("runs").join(name));
+    let folder = std::path::absolute(&folder).map_err(|e| CliError::on(&folder, e))?;
+    make_folder(&folder)?;
+    graph.save(&folder.join(FOLDER_GRAPH)).map_err(CliError::work)?;
+    put(&folder.join(FOLDER_PIPELINE), pipeline.to_yaml().as_bytes())?;
+    let timeout = match how.timeout {
+        Some(s) if !(s > 0.0 && s < 1e9) => {
+            return Err(CliError::words("--timeout has to be above zero"));
+        }
+        s => s.map(Duration::from_secs_f64),
+    };
+    let mut options = options();
+    options.memory_bytes = match how.memory {
+        Some(mib) => mib << 20,
+        None => clock::free_memory_bytes().map_or(u64::MAX, |b| (b as f64 * MEMORY_PART) as u64),
+    };
+    options.retries = how.retries;
+    options.timeout = timeout;
+    options.on_failure = if how.fail_fast { OnFailure::Stop } else { OnFailure::CarryOn };
+    options.logs = Some(folder.join(FOLDER_LOGS));
+    let root = std::path::absolute(r.root()).map_err(|e| CliError::on(r.root(), e))?;
+    let program = std::env::current_exe().map_err(CliError::work)?;
+    let launcher = Itself { program, repo: root.clone(), work: folder.clone() };
+    let datasets = InRepository::new(&root);
+    let bar = RunBar::new();
+    let report = run_graph(graph, pipeline, &datasets, &options, &bar, Some(&launcher));
+    bar.finish();
+    let report = report.map_err(CliError::work)?;
+    put(&folder.join(FOLDER_REPORT), report.to_html().as_bytes())?;
+    Ok(Finished { report, folder })
+}
+
+/// As this machine runs quanta, unless words say otherwise.
+pub fn options() -> RunOptions {
+    RunOptions {
+        threads: rayon::current_num_threads(),
+        host: clock::host(),
+        clocks: Clocks { now_ns: clock::now_tai_ns, cpu_s: clock::thread_cpu_s },
+        ..RunOptions::default()
+    }
+}
+
+/// A line a step, what failed, and where to look.
+fn tell(done: &Finished) -> Result<(), CliError> {
+    let report = &done.report;
+    for step in &report.steps {
+        let count = |s: Status| step.counts.get(&s).copied().unwrap_or(0);
+        let mut line = format!("{:<20} {:>6} done", step.label, count(Status::Done));
+        for (status, word) in [
+            (Status::Existed, "there before"),
+            (Status::Failed, "failed"),
+            (Status::Blocked, "blocked"),
+            (Status::NotRun, "not run"),
+            (Status::Written, "not registered"),
+        ] {
+            if count(status) > 0 {
+                line += &format!(", {} {word}", count(status));
+            }
+        }
+        say(&format!("{line}, {:.2} s each", step.mean_s))?;
+    }
+    for (name, why) in report.failures.iter().take(20) {
+        say(&format!("failed: {name}: {why}"))?;
+    }
+    let place = done.folder.join(FOLDER_REPORT);
+    say(&format!("run {} in {:.1} s; report: {}", report.run, report.wall_s, place.display()))?;
+    if report.is_complete() {
+        return Ok(());
+    }
+    let lost = report.statuses.len() - report.count(Status::Done) - report.count(Status::Existed);
+    Err(CliError::work(format!(
+        "{lost} of {} quanta of {} are not done, as said above; mend what failed, then go on with --resume",
+        report.statuses.len(),
+        report.run
+    )))
+}

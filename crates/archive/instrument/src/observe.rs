@@ -40,6 +40,35 @@ impl Instrument {
         size: Option<(usize, usize)>,
     ) -> Result<Observation, InstrumentError> {
         let info = self.translate(header)?;
+        self.observed(info, header, size)
+    }
+
+    /// Every detector that a raw file holds: the one that its cards name, or each of a multi-extension file.
+    /// - `primary`: the first header
+    /// - `hdu`: the header of each HDU, with the primary's cards behind
+    pub fn observe_all<'a>(
+        &self,
+        primary: &Header,
+        hdu: &'a dyn Fn(usize) -> Option<&'a Header>,
+    ) -> Result<Vec<Observation>, InstrumentError> {
+        let mut all = Vec::new();
+        for detector in self.detectors_with(primary, hdu)? {
+            let first = detector.amplifiers.iter().map(|a| a.raw_hdu).min();
+            let header = first.and_then(hdu).unwrap_or(primary);
+            let mut info = self.translate(header)?;
+            info.detector = detector.id;
+            info.detector_name = detector.name;
+            all.push(self.observed(info, header, None)?);
+        }
+        Ok(all)
+    }
+
+    fn observed(
+        &self,
+        info: VisitInfo,
+        header: &Header,
+        size: Option<(usize, usize)>,
+    ) -> Result<Observation, InstrumentError> {
         let number = i64::try_from(info.visit).unwrap_or_default();
         if number <= 0 {
             return Err(InstrumentError::MissingCard {

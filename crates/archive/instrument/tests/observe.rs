@@ -179,3 +179,30 @@ fn headers_without_facts() {
     assert!(one.records.iter().any(|r| r.timespan.is_some()));
     registered(&[one]);
 }
+
+#[test]
+fn a_file_with_all_detectors_is_as_many_observations() {
+    // The simulated camera, as if it wrote both detectors into one file.
+    let text = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../instruments/simcam.yaml"),
+    );
+    let text = text.unwrap().replace("detector: {card: DETECTOR}\n", "");
+    let text = text.replace("amplifiers: *four", "amplifiers: [{name: B, hdu: 5, data: \"[1:2048,1:2048]\", place: \"[1:2048,1:2048]\", gain: 1.5, read_noise_e: 9.0, saturation_adu: 62000}]");
+    let camera = Instrument::from_yaml(&text, "both.yaml").unwrap();
+    let primary = simulated(&[("DETECTOR", Value::Undefined)]);
+    let second = simulated(&[("EXTNAME", Value::Str("B".into()))]);
+    let hdu = |k: usize| Some(if k == 5 { &second } else { &primary });
+    let all = camera.observe_all(&primary, &hdu).unwrap();
+    let ids: Vec<_> = all.iter().map(|o| o.data_id.get("detector").cloned()).collect();
+    assert_eq!(ids, [Some(Key::Int(0)), Some(Key::Int(1))]);
+    let name = |o: &Observation| {
+        let one = o.records.iter().find(|r| r.element == "detector").unwrap();
+        one.fields.get("full_name").cloned()
+    };
+    assert_eq!(name(&all[1]), Some(Field::Text("D1".into())));
+    let mut r = registered(&all);
+    assert_eq!(count(&mut r, "exposure=123"), 2);
+    // One whose cards name its detector is one.
+    let one = Instrument::load("simcam").unwrap();
+    assert_eq!(one.observe_all(&simulated(&[]), &|_| None).unwrap().len(), 1);
+}

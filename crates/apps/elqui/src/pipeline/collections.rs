@@ -15,7 +15,7 @@ pub struct Where {
     #[arg(long, value_name = "COLL", value_delimiter = ',')]
     pub input: Vec<String>,
     /// The chain that shows the results; each call makes a run in it.
-    #[arg(long, value_name = "COLL", required_unless_present = "run", conflicts_with = "run")]
+    #[arg(long, value_name = "COLL", conflicts_with = "run")]
     pub output: Option<String>,
     /// The run itself, instead of a new one in a chain.
     #[arg(long, value_name = "RUN")]
@@ -40,7 +40,9 @@ pub struct Place {
 impl Where {
     pub fn place(&self, r: &mut Repository) -> Result<Place, CliError> {
         let Some(chain) = &self.output else {
-            let run = self.run.clone().unwrap_or_default();
+            let Some(run) = self.run.clone() else {
+                return Err(CliError::words("name a chain with --output, or a run with --run"));
+            };
             return Ok(Place { run, inputs: self.input.clone(), chain: None, earlier: Vec::new() });
         };
         let found = r.registry().collections(chain).map_err(CliError::work)?;

@@ -57,7 +57,7 @@ pub struct Which {
     /// Only these steps and subsets.
     #[arg(long, value_name = "LABEL", value_delimiter = ',')]
     pub steps: Vec<String>,
-    /// Change a step's configuration, such as "calibrate_image:frame.detection.threshold=4".
+    /// Change a step's configuration, such as "calibrate_image:frame.detection.threshold_sigma=4".
     #[arg(long = "set", value_name = "LABEL:KEY=VALUE")]
     pub changes: Vec<String>,
 }

@@ -8,6 +8,7 @@ mod build;
 mod candidates;
 mod definitions;
 mod keep;
+mod picture;
 mod save;
 mod show;
 mod sources;

@@ -21,6 +21,12 @@ impl QuantumGraph {
             .flat_map(|task| (0..self.count(task) as u32).map(move |row| Node { task, row }))
     }
 
+    /// A quantum's data id without what follows from it.
+    pub(crate) fn short_id(&self, node: Node) -> String {
+        let head = &self.header.tasks[node.task];
+        self.data_id(node).only(&head.columns[..head.required]).to_string()
+    }
+
     /// What it is about, and a line a step; with `quanta`, a line a quantum besides.
     pub fn to_text(&self, quanta: bool) -> String {
         let h = &self.header;
@@ -108,6 +114,7 @@ impl QuantumGraph {
         for condition in h.conditions.iter().filter(|c| !c.is_empty()) {
             let _ = write!(out, "<p>where <code>{}</code></p>", escape(condition));
         }
+        out += &self.picture();
         out += "<table><tr><th>step</th><th>quanta</th><th>for each</th><th>reads</th><th>makes</th></tr>";
         for (task, head) in h.tasks.iter().enumerate() {
             let names = |slots: &[crate::task::SlotInfo]| {
@@ -131,7 +138,7 @@ impl QuantumGraph {
                 out,
                 "<tr><td class=\"n\">{number}</td><td>{}</td><td>{}</td></tr>",
                 escape(&h.tasks[node.task].label),
-                escape(&self.data_id(node).to_string())
+                escape(&self.short_id(node))
             );
         }
         out += "</table>";

@@ -20,8 +20,8 @@ struct Bar {
 }
 
 pub(crate) fn colour(task: usize) -> String {
-    // Golden angle: neighbours differ.
-    format!("hsl({:.0},60%,55%)", (task as f64 * 137.508) % 360.0)
+    // Golden angle: neighbours differ. Reds are left to failures.
+    format!("hsl({:.0},60%,55%)", 30.0 + (180.0 + task as f64 * 137.508) % 300.0)
 }
 
 fn bars(report: &RunReport) -> Vec<Bar> {
@@ -61,7 +61,7 @@ pub(crate) fn svg(report: &RunReport) -> String {
     let height = ROW * threads as f64 + 20.0;
     let mut out = format!(
         "<svg viewBox=\"-40 0 {:.0} {height:.0}\" width=\"100%\" role=\"img\" aria-label=\"what ran when\" font-size=\"9\">",
-        WIDTH + 50.0
+        WIDTH + 70.0
     );
     for thread in 0..threads {
         let y = ROW * thread as f64 + 11.0;

@@ -6,8 +6,6 @@ use crate::run::report::StepReport;
 use crate::run::{RunReport, Status};
 use std::fmt::Write;
 
-const SLOWEST: usize = 20;
-
 impl RunReport {
     pub fn to_html(&self) -> String {
         let mut out = format!(
@@ -53,15 +51,14 @@ impl RunReport {
                 step.max_s
             );
         }
-        out += "</table><h2>Slowest quanta</h2><table><tr><th>number</th><th>step</th><th>attempts</th><th>s</th></tr>";
-        let mut slow: Vec<_> = self.quanta.iter().collect();
-        slow.sort_by(|a, b| b.wall_s.total_cmp(&a.wall_s));
-        for q in slow.into_iter().take(SLOWEST) {
+        out += "</table><h2>Slowest quanta</h2><table><tr><th>number</th><th>quantum</th><th>attempts</th><th>s</th></tr>";
+        for (k, name) in &self.slowest {
+            let q = &self.quanta[*k];
             let _ = write!(
                 out,
                 "<tr><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{:.3}</td></tr>",
                 q.number,
-                escape(&self.steps[q.task].label),
+                escape(name),
                 q.attempts,
                 q.wall_s
             );

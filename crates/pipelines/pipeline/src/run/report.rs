@@ -65,8 +65,12 @@ pub struct RunReport {
     pub quanta: Vec<QuantumReport>,
     /// Names of failed quanta: `isr{detector=1,visit=2}`.
     pub failures: Vec<(String, String)>,
+    /// Places in `quanta` of those that took longest, and their names.
+    pub slowest: Vec<(usize, String)>,
 }
 
+/// Quanta that are named for having taken longest.
+const SLOWEST: usize = 20;
 /// Failures that are told one by one.
 const FAILURES_MAX: usize = 1000;
 
@@ -105,17 +109,23 @@ impl RunReport {
         for (step, n) in all.iter_mut().zip(tried) {
             step.mean_s = if n == 0 { 0.0 } else { step.wall_s / n as f64 };
         }
+        let name = |q: &QuantumReport| {
+            Some(format!("{}{}", all[q.task].label, graph.short_id(graph.node(q.number)?)))
+        };
         let failed = quanta.iter().filter(|q| q.why.is_some()).take(FAILURES_MAX);
-        let failures = failed.filter_map(|q| {
-            let name = format!("{}{}", all[q.task].label, graph.data_id(graph.node(q.number)?));
-            Some((name, q.why.clone()?))
-        });
+        let failures: Vec<_> = failed.filter_map(|q| Some((name(q)?, q.why.clone()?))).collect();
+        let mut order: Vec<usize> = (0..quanta.len()).collect();
+        order.sort_by(|&a, &b| quanta[b].wall_s.total_cmp(&quanta[a].wall_s));
+        order.truncate(SLOWEST);
+        let slowest: Vec<_> =
+            order.into_iter().filter_map(|k| Some((k, name(&quanta[k])?))).collect();
         Self {
             pipeline: graph.header.pipeline.clone(),
             run: graph.header.run.clone(),
             threads: options.threads,
             wall_s,
-            failures: failures.collect(),
+            failures,
+            slowest,
             steps: all,
             statuses,
             quanta,

@@ -312,7 +312,10 @@ impl Loader<'_> {
                 spec.check().map_err(|why| bad(&["command"], why))?;
                 let given =
                     if read.config.is_null() { String::new() } else { text_of(&read.config) };
-                let whole = format!("command:\n{}config:\n{given}", text_of(spec));
+                let whole = text_of(&BTreeMap::from([
+                    ("command", serde_yaml_ng::to_value(spec).unwrap_or_default()),
+                    ("config", read.config.clone()),
+                ]));
                 let task = CommandTask { spec: spec.clone(), given, config: whole };
                 Ok((spec.info(label), Arc::new(task)))
             }

@@ -5,7 +5,7 @@ CARGO ?= cargo
 NPM ?= npm
 PYTHON ?= python3
 # What the browser and oracle tests need beside Rust; installed by `make test` only.
-TEST_PIP := astropy==8.0.2 numpy pyarrow fitsio
+TEST_PIP := astropy==8.0.2 numpy pyarrow fitsio 'moto[server]==5.2.1'
 BENCH_PIP := sep==1.4.1
 VENV := .venv
 # The real data pack, where there is one.

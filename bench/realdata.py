@@ -9,6 +9,7 @@ Needs astropy, numpy and pyarrow; source-extractor (apt) for the comparison with
 
 import argparse
 import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -211,6 +212,28 @@ def hatp32(elqui, data, work, rows):
     rows.append(("HAT-P-32", "71 frames, wall time", f"{seconds:.1f} s", "", True))
 
 
+# What `elqui process` writes beside a frame, and what a repository calls it.
+PRODUCTS = {"exposure.fits": "visit_image", "sources.parquet": "source", "summary.json": "visit_image_summary", "preview.png": "preview"}
+
+
+def through_a_repository(elqui, name, raws, refcat, processed, work, rows):
+    """The frames ingested and run by `frames`: the same bytes as `elqui process` wrote into `processed`."""
+    repo = work / f"{name}-repository"
+    verb = [elqui, "repo", "--repo", repo]
+    run([*verb, "init"])
+    run([*verb, "ingest", raws, "--mode", "direct", "--run", "raw"])
+    run([*verb, "put", refcat, "reference_catalog", "--run", "refcats"])
+    seconds = run([elqui, "pipeline", "run", "frames", "--repo", repo, "--input", "raw,refcats", "--output", "frames"])
+    run([*verb, "verify"])
+    digest = lambda path: hashlib.sha256(path.read_bytes()).digest()
+    equal, frames = 0, sorted(processed.glob("*.exposure.fits"))
+    made = {t: {digest(f) for f in (repo / "store/frames").glob(f"*/{t}/**/*") if f.is_file()} for t in PRODUCTS.values()}
+    for frame in frames:
+        stem = frame.name.removesuffix(".exposure.fits")
+        equal += all(digest(processed / f"{stem}.{s}") in made[t] for s, t in PRODUCTS.items())
+    rows.append((name, "frames that a repository and `frames` give byte for byte as `elqui process` does", f"{equal} of {len(frames)}, {seconds:.1f} s", "all", equal == len(frames)))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--elqui", type=Path, required=True)
@@ -228,6 +251,11 @@ def main():
         work = args.work or Path(scratch)
         sdss(args.elqui, Path(args.data), work, rows)
         hatp32(args.elqui, Path(args.data), work, rows)
+        data = Path(args.data)
+        s82 = data / "sdss_s82"
+        through_a_repository(args.elqui, "SDSS", s82 / "fpC", s82 / "refcat/stars.fits.gz", work / "sdss", work, rows)
+        tycho = data / "refcats/tycho2/tycho2_hatp32_1deg.csv"
+        through_a_repository(args.elqui, "HAT-P-32", data / "hatp32_raw", tycho, work / "hatp32", work, rows)
         forced = args.forced or args.elqui.parent / "examples/forced_psfex"
         if forced.exists():
             decam.decam(args.elqui, forced.resolve(), Path(args.data), work, rows)

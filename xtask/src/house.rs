@@ -14,11 +14,12 @@ const fn wing(name: &'static str, root: Option<&'static str>) -> Wing {
 }
 
 /// In the order in which data flows.
-pub const WINGS: [Wing; 8] = [
+pub const WINGS: [Wing; 9] = [
     wing("sky", Some("base")),
     wing("pixels", Some("image")),
     wing("catalogs", Some("matching")),
     wing("formats", Some("codec")),
+    wing("engines", Some("sql")),
     wing("archive", Some("butler")),
     wing("pipelines", Some("pipeline")),
     wing("services", Some("web")),

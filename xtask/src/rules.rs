@@ -17,13 +17,17 @@ const APPS: &[&str] = &["apps"];
 const SERVERS: &[&str] = &["services", "apps"];
 const COLUMNS: &[&str] = &["formats", "archive", "services", "apps"];
 
-const GUESTS: [Guest; 31] = [
+const GUESTS: [Guest; 34] = [
     guest("datafusion", &["archive/skydb"], "one room knows the SQL engine"),
     guest("axum", SERVERS, "HTTP is for the services"),
     guest("tower", SERVERS, "HTTP is for the services"),
     guest("tower-http", SERVERS, "HTTP is for the services"),
     guest("hyper", SERVERS, "HTTP is for the services"),
-    guest("tokio", &["archive", "services", "apps"], "algorithms and formats are not asynchronous"),
+    guest(
+        "tokio",
+        &["engines", "archive", "services", "apps"],
+        "algorithms and formats are not asynchronous",
+    ),
     guest(
         "futures",
         &["archive", "services", "apps"],
@@ -32,9 +36,12 @@ const GUESTS: [Guest; 31] = [
     guest("pulp", &["pixels/image"], "one room knows the processor's vectors"),
     guest("object_store", &["archive"], "only the archive knows where things are kept"),
     guest("blake3", &["archive/datastore"], "one room knows the sum of an artifact"),
-    guest("rusqlite", &["archive/registry"], "one room knows the registry's database"),
-    guest("postgres", &["archive/registry"], "one room knows the registry's database"),
-    guest("sqlx", &["archive/registry"], "one room knows the registry's database"),
+    guest("rusqlite", &["engines/sql"], "one room knows the registry's database"),
+    guest("postgres", &["engines/sql"], "one room knows the registry's database"),
+    guest("sqlx", &["engines/sql"], "one room knows the registry's database"),
+    guest("rustls", &["engines/sql"], "one room knows the registry's database"),
+    guest("rustls-native-certs", &["engines/sql"], "one room knows the registry's database"),
+    guest("tokio-rustls", &["engines/sql"], "one room knows the registry's database"),
     guest("reqwest", SERVERS, "the network is for the services"),
     guest("clap", APPS, "only the apps read arguments"),
     guest("miette", APPS, "only the apps report errors to people"),

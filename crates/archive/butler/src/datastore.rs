@@ -77,6 +77,12 @@ pub trait Datastore: Send + Sync {
 
     fn get(&self, path: &str) -> Result<Vec<u8>, StoreError>;
 
+    /// Its bytes, block after block, for who need not have all of them at once.
+    fn read_blocks(&self, path: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        each(&self.get(path)?);
+        Ok(())
+    }
+
     /// Where the file is on this machine, for readers that want a path; `None` when it is not here.
     fn local_path(&self, path: &str) -> Option<PathBuf>;
 

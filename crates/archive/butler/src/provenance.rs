@@ -23,6 +23,7 @@ pub struct Quantum {
     pub started_ns: i64,
     pub wall_s: f64,
     pub cpu_s: f64,
+    /// Of the process that it had for itself; 0 where it shared one, whose memory says nothing of it.
     pub peak_memory_bytes: i64,
     pub inputs: Vec<DatasetId>,
     pub outputs: Vec<DatasetId>,

@@ -42,6 +42,13 @@ pub struct Element {
     pub stored: bool,
 }
 
+impl Element {
+    /// Whether its values are HEALPix cells, whose places follow from their numbers (NUNIQ).
+    pub fn is_healpix(&self) -> bool {
+        self.name == "healpix" && !self.stored && self.key == Some(FieldType::Int)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ElementText {

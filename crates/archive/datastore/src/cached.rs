@@ -93,6 +93,13 @@ impl Datastore for CachedStore {
         Ok(bytes)
     }
 
+    fn read_blocks(&self, path: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        match self.copies.local_path(path) {
+            Some(_) => self.copies.read_blocks(path, each),
+            None => self.behind.read_blocks(path, each),
+        }
+    }
+
     fn local_path(&self, path: &str) -> Option<PathBuf> {
         self.copies.local_path(path).or_else(|| {
             self.get(path).ok()?;

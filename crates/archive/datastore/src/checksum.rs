@@ -4,6 +4,8 @@
 //! with any processor; SHA-256 reaches that only with instructions of its own. The name before the
 //! colon leaves room for other sums later.
 
+use elqui_butler::{Datastore, StoreError};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,20 +18,36 @@ pub fn checksum(bytes: &[u8]) -> String {
     format!("{NAME}{}", blake3::hash(bytes).to_hex())
 }
 
+thread_local! {
+    /// Of the thread's reads: small files are many, and a block for each costs more than its bytes.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; BLOCK]);
+}
+
 /// Checksum and size of a file, read block by block.
 pub fn checksum_file(path: &Path) -> io::Result<(String, u64)> {
     let mut file = File::open(path)?;
-    let mut sum = Sum::default();
-    // Small files are many: no large block for each.
-    let size = file.metadata()?.len();
-    let mut block = vec![0; usize::try_from(size + 1).unwrap_or(BLOCK).min(BLOCK)];
-    loop {
-        let n = file.read(&mut block)?;
-        if n == 0 {
-            return Ok((sum.text(), sum.size_bytes));
-        }
-        sum.add(&block[..n]);
+    let about = file.metadata()?;
+    if about.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
     }
+    let mut sum = Sum::default();
+    BUFFER.with_borrow_mut(|block| {
+        loop {
+            let n = file.read(block)?;
+            sum.add(&block[..n]);
+            // Less than was asked for, and all that a plain file has: its end, without asking again.
+            if n == 0 || (n < block.len() && about.is_file() && sum.size_bytes == about.len()) {
+                return Ok((sum.text(), sum.size_bytes));
+            }
+        }
+    })
+}
+
+/// Checksum and size of a store's file, never whole in memory.
+pub fn checksum_stored(store: &dyn Datastore, path: &str) -> Result<(String, u64), StoreError> {
+    let mut sum = Sum::default();
+    store.read_blocks(path, &mut |block| sum.add(block))?;
+    Ok((sum.text(), sum.size_bytes))
 }
 
 /// Whether a kept checksum is one that this program can compute, and if so, whether it is `found`.

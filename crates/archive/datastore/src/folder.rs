@@ -229,6 +229,18 @@ impl Datastore for FolderStore {
         fs::read(self.place(path)?).map_err(|e| self.fail("read", path, &e))
     }
 
+    fn read_blocks(&self, path: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        let fail = |e: io::Error| self.fail("read", path, &e);
+        let mut file = File::open(self.place(path)?).map_err(fail)?;
+        let mut block = vec![0; BLOCK];
+        loop {
+            match file.read(&mut block).map_err(fail)? {
+                0 => return Ok(()),
+                n => each(&block[..n]),
+            }
+        }
+    }
+
     fn local_path(&self, path: &str) -> Option<PathBuf> {
         self.place(path).ok().filter(|p| p.is_file())
     }

@@ -12,7 +12,7 @@ mod memory;
 mod s3;
 
 pub use cached::CachedStore;
-pub use checksum::{checksum, checksum_file, matches};
+pub use checksum::{checksum, checksum_file, checksum_stored, matches};
 pub use folder::FolderStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "s3")]

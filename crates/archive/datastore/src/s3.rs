@@ -13,8 +13,8 @@ use futures::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as Key;
 use object_store::{
-    BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
-    WriteMultipart,
+    BackoffConfig, ClientOptions, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt,
+    PutPayload, RetryConfig, WriteMultipart,
 };
 use std::fs::File;
 use std::io::Read;
@@ -231,6 +231,29 @@ impl Datastore for S3Store {
             match got {
                 Ok(bytes) => return Ok(bytes.into()),
                 // The answer came, and its body broke off: the client does not repeat that itself.
+                Err(Error::Generic { .. }) if attempt < READS_MAX => attempt += 1,
+                Err(e) => return Err(self.fail("read", path, &e)),
+            }
+        }
+    }
+
+    fn read_blocks(&self, path: &str, each: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        let key = self.key(path)?;
+        let (mut done, mut attempt) = (0, 1);
+        loop {
+            // Where a body broke off it goes on, instead of all over again.
+            let range = (done > 0).then_some(GetRange::Offset(done));
+            let options = GetOptions { range, ..GetOptions::default() };
+            let read: Result<(), Error> = self.runtime.block_on(async {
+                let mut body = self.client.get_opts(&key, options).await?.into_stream();
+                while let Some(block) = body.try_next().await? {
+                    each(&block);
+                    done += block.len() as u64;
+                }
+                Ok(())
+            });
+            match read {
+                Ok(()) => return Ok(()),
                 Err(Error::Generic { .. }) if attempt < READS_MAX => attempt += 1,
                 Err(e) => return Err(self.fail("read", path, &e)),
             }

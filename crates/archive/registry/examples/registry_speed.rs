@@ -4,7 +4,9 @@
 //!   is looked at first, into a new SQLite file, in one transaction; records of the dimensions are there
 //! - query: 1,000 datasets of 1,000,000 by visit and detector, through the expression language
 //!
-//! With a connection string as second argument, into PostgreSQL. `daf_butler_speed.py` does the same with
+//! - pages: 1,000 datasets deep in the order, by offset and by cursor
+//!
+//! With a connection string as second argument, into PostgreSQL. `bench/butler.py` has the same beside
 //! lsst-daf-butler.
 
 use elqui_butler::{
@@ -180,6 +182,31 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let _ = r.find(&name[0].name, &["Sim/raw/all"]);
     });
     println!("find of one: {:.3} ms", 1e3 * seconds);
+    let mut query = DatasetQuery::new("raw", &["Sim/raw/all"], "instrument='Sim'");
+    query.select.limit = Some(1000);
+    query.select.offset = 900_000;
+    let seconds = best(3, || {
+        let _ = r.datasets(&query);
+    });
+    println!("1,000 at the offset 900,000: {:.1} ms", 1e3 * seconds);
+    query.select.offset = 0;
+    let (mut pages, mut slowest, start) = (0, 0.0_f64, Instant::now());
+    loop {
+        let begin = Instant::now();
+        let page = r.datasets_page(&query)?;
+        slowest = slowest.max(begin.elapsed().as_secs_f64());
+        pages += usize::from(!page.items.is_empty());
+        query.select.after = page.next;
+        if query.select.after.is_none() {
+            break;
+        }
+    }
+    let mean = start.elapsed().as_secs_f64() / f64::from(u32::try_from(pages)?);
+    println!(
+        "{pages} pages of 1,000 by cursor: {:.2} ms each, the slowest {:.1} ms",
+        1e3 * mean,
+        1e3 * slowest
+    );
     let start = Instant::now();
     let ids = r.data_ids(&["visit", "detector"], &[("raw", &["Sim/raw/all"])], &Select::all())?;
     let seconds = start.elapsed().as_secs_f64();

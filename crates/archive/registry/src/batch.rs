@@ -2,10 +2,11 @@
 //! Ingest and import are made of it.
 
 use crate::datasets::NewDataset;
-use crate::error::{Fault, RegistryError};
+use crate::error::RegistryError;
+use crate::error::Result;
 use crate::registry::Registry;
-use crate::sql::Result;
 use elqui_butler::{DimensionRecord, Quantum};
+use elqui_sql::{Fails as _, Fault};
 
 /// Datasets of one type and run that one quantum made, or that none did.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +25,10 @@ impl Registry {
         let mut again = true;
         loop {
             let error = match self.write(|r| r.batch_in_transaction(records, parts)) {
-                Ok(new) => return Ok(new),
+                Ok(new) => {
+                    self.grown(parts.iter().map(|p| p.new.len()).sum(), new);
+                    return Ok(new);
+                }
                 Err(error) => error,
             };
             if error.fault() != Some(Fault::Unique) {

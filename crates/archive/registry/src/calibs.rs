@@ -7,10 +7,11 @@
 use crate::collections::CollectionRow;
 use crate::datasets::{blob, id_of};
 use crate::error::RegistryError;
+use crate::error::Result;
 use crate::registry::{Registry, TypeRow, ints};
 use crate::schema::key;
-use crate::sql::{Result, SqlValue};
 use elqui_butler::{CollectionKind, DataId, Dataset, DatasetId, DatasetRef, Timespan};
+use elqui_sql::SqlValue;
 
 impl Registry {
     /// State that datasets hold for a time. An overlap with another one of the type and data id is
@@ -190,6 +191,7 @@ impl Registry {
         let mut values = ints(&[collection.id, of.id]);
         values.extend(ints(data));
         values.extend(ints(&[time.begin_ns, time.end_ns, number]));
-        self.sql.execute(&sql, &values).map(|_| ())
+        self.sql.execute(&sql, &values)?;
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! Collections: made, chained, listed, removed; and the order in which a search visits them.
 
 use crate::error::RegistryError;
+use crate::error::Result;
 use crate::registry::{Registry, ints};
-use crate::sql::{Result, SqlValue};
 use elqui_butler::{Collection, CollectionKind, check_collection_name};
+use elqui_sql::SqlValue;
 
 /// Chains inside chains; deeper ones are a mistake.
 const CHAIN_DEPTH_MAX: usize = 32;

@@ -1,10 +1,12 @@
 //! Datasets: registered, found, removed.
 
-use crate::error::{Fault, RegistryError};
+use crate::error::RegistryError;
+use crate::error::Result;
 use crate::registry::{Registry, TypeRow, ints, now_ns};
 use crate::schema::key;
-use crate::sql::{Result, SqlValue};
 use elqui_butler::{Artifact, CollectionKind, DataId, Dataset, DatasetId, DatasetRef};
+use elqui_sql::SqlValue;
+use elqui_sql::{Fails as _, Fault};
 use std::collections::HashSet;
 
 /// A dataset that is to be registered.
@@ -30,7 +32,10 @@ impl Registry {
             Err(e) if e.fault() == Some(Fault::Unique) => {
                 Err(self.who_exists(run, dataset_type, new, e))
             }
-            done => done,
+            done => {
+                self.grown(done.as_ref().map_or(0, Vec::len), 0);
+                done
+            }
         }
     }
 

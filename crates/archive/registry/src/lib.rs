@@ -3,7 +3,7 @@
 //! A [`Registry`] keeps records of dimensions, dataset types, collections, datasets with their
 //! files, validities of calibrations and provenance, and answers the expressions of
 //! `butler::expression`. Every change is one transaction. Both engines stand behind one small
-//! trait ([`Sql`]) and pass one suite of tests. `docs/design/butler.md` has the tables.
+//! trait ([`Sql`], in the room `sql`) and pass one suite of tests. `docs/design/butler.md` has the tables.
 
 mod batch;
 mod calibs;
@@ -11,24 +11,21 @@ mod collections;
 mod datasets;
 mod error;
 mod listing;
-#[cfg(feature = "postgres")]
-mod postgres;
 mod provenance;
 mod query;
 mod records;
 mod registry;
 mod schema;
-mod sql;
-mod sqlite;
+mod statistics;
 mod tags;
 mod types;
 
 pub use batch::Part;
 pub use datasets::NewDataset;
-pub use error::{Fault, RegistryError};
+pub use elqui_sql::{Dialect, Fault, Location, Sql, SqlError, SqlValue, Step};
+pub use error::RegistryError;
 pub use listing::Certified;
 pub use provenance::Outputs;
-pub use query::{DatasetQuery, Select};
-pub use registry::{Location, Registry};
+pub use query::{Cursor, DatasetQuery, Page, Select};
+pub use registry::Registry;
 pub use schema::{CELL_ORDER, SCHEMA_VERSION};
-pub use sql::{Dialect, Sql, SqlValue};

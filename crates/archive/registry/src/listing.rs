@@ -2,10 +2,11 @@
 
 use crate::collections::CollectionRow;
 use crate::datasets::id_of;
+use crate::error::Result;
 use crate::registry::Registry;
 use crate::schema::key;
-use crate::sql::{Result, SqlValue};
 use elqui_butler::{Artifact, CollectionKind, DataId, Dataset, DatasetId, DatasetRef, Timespan};
+use elqui_sql::SqlValue;
 
 /// Files that are read from the database at once.
 const PAGE: i64 = 10_000;
@@ -128,7 +129,7 @@ impl Registry {
     /// Check that the database is as it was written. Returns what is wrong, a line each.
     pub fn check(&mut self) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
-        if self.sql.dialect() == crate::sql::Dialect::Sqlite {
+        if self.sql.dialect() == elqui_sql::Dialect::Sqlite {
             let rows = self.sql.rows("PRAGMA integrity_check(20)", &[])?;
             wrong.extend(rows.iter().map(|r| r[0].text().to_string()).filter(|t| t != "ok"));
             let rows = self.sql.rows("PRAGMA foreign_key_check", &[])?;

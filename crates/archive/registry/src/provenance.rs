@@ -1,10 +1,12 @@
 //! Provenance: the quantum that made a dataset, what it read, and what those came from.
 
 use crate::datasets::{NewDataset, blob, id_of};
-use crate::error::{Fault, RegistryError};
+use crate::error::RegistryError;
+use crate::error::Result;
 use crate::registry::Registry;
-use crate::sql::{Result, SqlValue};
 use elqui_butler::{CollectionKind, DatasetId, Quantum};
+use elqui_sql::SqlValue;
+use elqui_sql::{Fails as _, Fault};
 use std::collections::BTreeSet;
 
 /// Dataset types, and what of each was made.
@@ -40,7 +42,10 @@ impl Registry {
                 }
                 Err(why)
             }
-            done => done,
+            done => {
+                self.grown(done.iter().flatten().map(Vec::len).sum(), 0);
+                done
+            }
         }
     }
 

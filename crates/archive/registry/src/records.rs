@@ -1,11 +1,13 @@
 //! Records of dimensions: inserted, compared, read.
 
-use crate::error::{Fault, RegistryError};
+use crate::error::RegistryError;
+use crate::error::Result;
 use crate::registry::Registry;
 use crate::schema::{self, CELL_ORDER, key};
-use crate::sql::{Result, SqlValue};
 use elqui_butler::{DataId, DimensionRecord, Element, Field, FieldType, Timespan};
 use elqui_sphere::{Coverage, SkyRegion};
+use elqui_sql::SqlValue;
+use elqui_sql::{Fails as _, Fault};
 use std::collections::{BTreeMap, HashSet};
 
 impl Registry {
@@ -18,7 +20,10 @@ impl Registry {
             match self.insert_all(records) {
                 // Another writer inserted one at the same moment: now it is there to be compared.
                 Err(e) if e.fault() == Some(Fault::Unique) && again => again = false,
-                done => return done,
+                done => {
+                    self.grown(0, *done.as_ref().unwrap_or(&0));
+                    return done;
+                }
             }
         }
     }

@@ -1,37 +1,15 @@
 //! A registry: one connection, its universe, and the texts that it has seen.
 
-use crate::error::{Fault, RegistryError};
+use crate::error::RegistryError;
+use crate::error::Result;
+use crate::query::NUNIQ_MIN;
 use crate::schema::{self, SCHEMA_VERSION};
-use crate::sql::{Dialect, Result, Sql, SqlValue};
-use crate::sqlite::Sqlite;
-use elqui_butler::{DIMENSIONS_YAML, DatasetType, FieldType, IdSource, Universe, Value};
+use elqui_butler::{DIMENSIONS_YAML, DatasetType, Element, FieldType, IdSource, Universe, Value};
+use elqui_sql::{
+    Connected, Dialect, Location, Sql, SqlError, SqlValue, Step, connect, migrate, transaction,
+};
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// How long a writer waits for another one, unless told otherwise.
-pub(crate) const PATIENCE_S: u64 = 60;
-/// How often a transaction is tried that others were in the way of.
-const TRIES_MAX: u32 = 20;
-
-/// Where a registry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Location {
-    /// A file.
-    Sqlite(PathBuf),
-    /// A connection string, and the schema that the tables are in.
-    Postgres { url: String, schema: String },
-}
-
-impl std::fmt::Display for Location {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "{}", path.display()),
-            // Without the connection string, which may hold a password.
-            Self::Postgres { schema, .. } => write!(f, "postgresql schema {schema}"),
-        }
-    }
-}
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A dataset type with the numbers that the tables know it by.
 #[derive(Debug, Clone)]
@@ -50,10 +28,11 @@ pub struct Registry {
     words: HashMap<String, i64>,
     texts: HashMap<i64, String>,
     location: String,
-    patience_s: u64,
     /// Of regions that queries asked for, and the first of the query that runs.
     pub(crate) hits_last: i64,
     pub(crate) hits_first: i64,
+    /// Datasets inserted here since tables were last looked at; see `statistics`.
+    pub(crate) since_count: usize,
 }
 
 impl Registry {
@@ -66,17 +45,21 @@ impl Registry {
     pub fn create_with(at: &Location, dimensions_yaml: &str) -> Result<Self> {
         let universe = Universe::from_yaml(dimensions_yaml)?;
         let mut registry = Self::around(connect(at, true)?, universe, at);
-        if registry.schema_version()?.is_some() {
-            return Err(RegistryError::Open {
-                registry: registry.location,
-                why: "there is a registry already; open it, or choose another place".into(),
-            });
+        let why = if registry.sql.has_table(schema::META)? {
+            "there is a registry already; open it, or choose another place"
+        } else if registry.sql.tables()? > 0 {
+            "it is another program's database; choose another place"
+        } else {
+            ""
+        };
+        if !why.is_empty() {
+            return Err(registry.not_opened(why));
         }
         registry.write(|r| {
             schema::create(r.sql.as_mut(), &r.universe)?;
             let version = SCHEMA_VERSION.to_string();
             for (name, value) in
-                [("schema_version", version.as_str()), ("dimensions", dimensions_yaml)]
+                [(schema::VERSION, version.as_str()), ("dimensions", dimensions_yaml)]
             {
                 let values = [name.into(), value.into()];
                 r.sql.execute("INSERT INTO elqui_meta (name, value) VALUES (?, ?)", &values)?;
@@ -86,15 +69,19 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Open one that is there; one of an older version is an error that says how to migrate.
+    /// Open one that is there; one of another version is an error that says what to do.
     pub fn open(at: &Location) -> Result<Self> {
         let mut registry = Self::around(connect(at, false)?, Universe::standard().clone(), at);
-        let Some(found) = registry.schema_version()? else {
-            let why = "it holds no registry; make one with `elqui repo init`".to_string();
-            return Err(RegistryError::Open { registry: registry.location, why });
+        let versions = schema::versions(SCHEMA_VERSION, schema::STEPS);
+        let Some(found) = versions.found(registry.sql.as_mut())? else {
+            return Err(
+                registry.not_opened("it holds no registry; make one with `elqui repo init`")
+            );
         };
-        if found != SCHEMA_VERSION {
-            return Err(registry.version_error(found));
+        versions.check(found, &registry.location)?;
+        if registry.sql.dialect() == Dialect::Sqlite {
+            // A copy that was made from statements has lost it.
+            registry.sql.batch("PRAGMA journal_mode=WAL")?;
         }
         let sql = "SELECT value FROM elqui_meta WHERE name = 'dimensions'";
         if let Some(row) = registry.sql.row(sql, &[])? {
@@ -103,15 +90,23 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Bring one of an older version up to this one. Returns the version it had.
+    /// Bring one of an older version up to this one, in one transaction. Returns the version it had.
     pub fn migrate(at: &Location) -> Result<i64> {
+        Self::migrate_by(at, SCHEMA_VERSION, schema::STEPS)
+    }
+
+    /// As [`migrate`](Self::migrate), to a version and by steps of one's own: how a step is tried on a copy.
+    pub fn migrate_by(at: &Location, to: i64, steps: &[Step]) -> Result<i64> {
         let mut registry = Self::around(connect(at, false)?, Universe::standard().clone(), at);
-        let found = registry.schema_version()?.unwrap_or(SCHEMA_VERSION);
-        if found > SCHEMA_VERSION {
-            return Err(registry.version_error(found));
-        }
-        registry.write(|r| schema::migrate(r.sql.as_mut(), found))?;
-        Ok(found)
+        let versions = schema::versions(to, steps);
+        let found = migrate(registry.sql.as_mut(), &registry.location, &versions)?;
+        found.ok_or_else(|| {
+            registry.not_opened("it holds no registry; make one with `elqui repo init`")
+        })
+    }
+
+    fn not_opened(&self, why: &str) -> RegistryError {
+        SqlError::Open { place: self.location.clone(), why: why.to_string() }.into()
     }
 
     fn around(sql: Box<dyn Sql>, universe: Universe, at: &Location) -> Self {
@@ -123,36 +118,10 @@ impl Registry {
             words: HashMap::new(),
             texts: HashMap::new(),
             location: at.to_string(),
-            patience_s: PATIENCE_S,
             hits_last: 0,
             hits_first: 1,
+            since_count: 0,
         }
-    }
-
-    fn version_error(&self, found: i64) -> RegistryError {
-        let older = found < SCHEMA_VERSION;
-        RegistryError::Version {
-            registry: self.location.clone(),
-            found,
-            known: SCHEMA_VERSION,
-            remedy: if older {
-                "run `elqui repo migrate` (make a copy first)"
-            } else {
-                "use a newer elqui"
-            },
-        }
-    }
-
-    fn schema_version(&mut self) -> Result<Option<i64>> {
-        let there = match self.sql.dialect() {
-            Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = 'elqui_meta'",
-            Dialect::Postgres => "SELECT 1::bigint WHERE to_regclass('elqui_meta') IS NOT NULL",
-        };
-        if self.sql.row(there, &[])?.is_none() {
-            return Ok(None);
-        }
-        let sql = "SELECT value FROM elqui_meta WHERE name = 'schema_version'";
-        Ok(self.sql.row(sql, &[])?.and_then(|r| r[0].text().parse().ok()))
     }
 
     pub fn universe(&self) -> &Universe {
@@ -161,46 +130,16 @@ impl Registry {
 
     /// How long a writer waits for another one before it gives up with an error.
     pub fn set_patience(&mut self, seconds: u64) -> Result<()> {
-        self.patience_s = seconds;
-        self.sql.set_patience(seconds)
+        Ok(self.sql.set_patience(seconds)?)
     }
 
     pub fn location(&self) -> &str {
         &self.location
     }
 
-    /// Run `work` as one transaction: all of it happens, or nothing. It is run again when another
-    /// writer was in the way, so it must not change anything but the registry.
-    pub(crate) fn write<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
-        let mut attempt: u32 = 0;
-        loop {
-            attempt += 1;
-            let done = self.sql.begin(true).and_then(|()| {
-                let value = work(self)?;
-                self.sql.commit()?;
-                Ok(value)
-            });
-            let error = match done {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            // What was learned inside may not have become true.
-            self.forget();
-            // Where even this fails, the first error is the one that tells why.
-            let _ = self.sql.rollback();
-            match error.fault() {
-                Some(Fault::Retry) if attempt < TRIES_MAX => {
-                    // Those in each other's way must not meet again: a pause that differs.
-                    let pause = 1 + u64::from(self.ids.next_id().as_bytes()[15]) % 8;
-                    std::thread::sleep(Duration::from_millis(pause * u64::from(attempt.min(8))));
-                }
-                Some(Fault::Busy) => {
-                    let registry = self.location.clone();
-                    return Err(RegistryError::Locked { registry, seconds: self.patience_s });
-                }
-                _ => return Err(error),
-            }
-        }
+    /// Run `work` as one transaction; see [`transaction`].
+    pub(crate) fn write<T>(&mut self, work: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
+        transaction(self, work)
     }
 
     fn forget(&mut self) {
@@ -244,6 +183,10 @@ impl Registry {
         self.universe.element(dimension).is_some_and(|e| e.key == Some(FieldType::Text))
     }
 
+    fn is_cells(&self, dimension: &str) -> bool {
+        self.universe.element(dimension).is_some_and(Element::is_healpix)
+    }
+
     /// A value as the tables hold it; `None` for a text that no key has. `keep` makes it known.
     pub(crate) fn key_of(
         &mut self,
@@ -252,6 +195,12 @@ impl Registry {
         keep: bool,
     ) -> Result<Option<i64>> {
         match (value, self.is_text(dimension)) {
+            (Value::Int(v), false) if *v < NUNIQ_MIN && self.is_cells(dimension) => {
+                Err(RegistryError::Refused {
+                    what: format!("`{v}` as {dimension}"),
+                    why: "cells have the numbers 4 * 4^order + index, from 4".into(),
+                })
+            }
             (Value::Int(v), false) => Ok(Some(*v)),
             (Value::Text(t), true) if t.is_empty() || t.len() > 128 || t.contains('\0') => {
                 let what = format!("`{}` as {dimension}", t.chars().take(40).collect::<String>());
@@ -294,24 +243,18 @@ impl Registry {
     }
 }
 
+impl Connected for Registry {
+    fn sql(&mut self) -> &mut dyn Sql {
+        self.sql.as_mut()
+    }
+    fn undone(&mut self) {
+        self.forget();
+    }
+}
+
 /// Nanoseconds of UTC since 1970, the time that rows are stamped with.
 pub(crate) fn now_ns() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
-}
-
-fn connect(at: &Location, create: bool) -> Result<Box<dyn Sql>> {
-    match at {
-        Location::Sqlite(path) => Ok(Box::new(Sqlite::open(path, create)?)),
-        #[cfg(feature = "postgres")]
-        Location::Postgres { url, schema } => {
-            Ok(Box::new(crate::postgres::Postgres::open(url, schema, create)?))
-        }
-        #[cfg(not(feature = "postgres"))]
-        Location::Postgres { .. } => Err(RegistryError::Open {
-            registry: at.to_string(),
-            why: "this program was built without PostgreSQL (feature `postgres`)".into(),
-        }),
-    }
 }
 
 /// Values for statements out of keys.

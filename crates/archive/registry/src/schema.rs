@@ -5,11 +5,31 @@
 //! are beyond the fixed ones follows from the universe (`dim_*`, `cell_*`) and from the groups of
 //! dimensions that dataset types use (`member_*`, `calib_*`).
 
-use crate::sql::{Dialect, Result, Sql, SqlValue};
+use crate::error::Result;
 use elqui_butler::{Element, FieldType, Universe};
+use elqui_sql::{Dialect, Sql, Step, Versions};
 
-/// Version of the tables. Each step from one to the next is in [`migrate`].
+/// Version of the tables. Each step from one to the next is in [`STEPS`].
 pub const SCHEMA_VERSION: i64 = 1;
+
+/// How an older registry becomes this one. A step is never edited once released; a test keeps a registry of
+/// each version that was.
+pub const STEPS: &[Step] = &[];
+
+/// Where the version is.
+pub const META: &str = "elqui_meta";
+pub const VERSION: &str = "schema_version";
+
+pub fn versions(known: i64, steps: &[Step]) -> Versions<'_> {
+    Versions {
+        table: META,
+        name: VERSION,
+        known,
+        steps,
+        remedy_older: "run `elqui repo migrate` (make a copy first)",
+        remedy_newer: "use a newer elqui",
+    }
+}
 
 /// Order of the HEALPix cells that regions are found by: 13.7 arcmin, about one detector.
 pub const CELL_ORDER: u8 = 8;
@@ -70,7 +90,8 @@ pub fn create(sql: &mut dyn Sql, universe: &Universe) -> Result<()> {
     for element in universe.elements().iter().filter(|e| e.stored) {
         sql.batch(&element_tables(d, universe, element))?;
     }
-    sql.execute("INSERT INTO counter (name, next) VALUES ('dataset', 1)", &[]).map(|_| ())
+    sql.execute("INSERT INTO counter (name, next) VALUES ('dataset', 1)", &[])?;
+    Ok(())
 }
 
 /// `FOREIGN KEY (..) REFERENCES dim_X (..)` for each dimension that has records.
@@ -148,7 +169,7 @@ pub fn create_group(
     let owner = "collection BIGINT NOT NULL REFERENCES collection(id),
                  type BIGINT NOT NULL,";
     let dataset = "dataset BIGINT NOT NULL REFERENCES dataset(id) ON DELETE CASCADE";
-    sql.batch(&format!(
+    Ok(sql.batch(&format!(
         "CREATE TABLE member_{group} ({owner} {typed} {dataset},
              PRIMARY KEY (collection, type{keys}){foreign}){clustered};
          CREATE INDEX member_{group}_dataset ON member_{group}(dataset);
@@ -156,15 +177,5 @@ pub fn create_group(
              end_ns BIGINT NOT NULL, {dataset},
              PRIMARY KEY (collection, type{keys}, begin_ns){foreign}){clustered};
          CREATE INDEX calib_{group}_dataset ON calib_{group}(dataset);"
-    ))
-}
-
-/// Bring the tables of an older version up to this one, a step a version, in one transaction.
-pub fn migrate(sql: &mut dyn Sql, from: i64) -> Result<()> {
-    for version in from..SCHEMA_VERSION {
-        // The step from `version` to `version + 1` belongs here; there is none yet.
-        let next = SqlValue::Text((version + 1).to_string());
-        sql.execute("UPDATE elqui_meta SET value = ? WHERE name = 'schema_version'", &[next])?;
-    }
-    Ok(())
+    ))?)
 }

@@ -3,10 +3,11 @@
 use crate::collections::CollectionRow;
 use crate::datasets::blob;
 use crate::error::RegistryError;
+use crate::error::Result;
 use crate::registry::{Registry, TypeRow, ints};
 use crate::schema::key;
-use crate::sql::{Result, SqlValue};
 use elqui_butler::{CollectionKind, DatasetId};
+use elqui_sql::SqlValue;
 
 impl Registry {
     /// Number, type and keys of datasets, for rows of a collection.

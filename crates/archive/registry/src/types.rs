@@ -1,10 +1,11 @@
 //! Dataset types: registered, looked up.
 
-use crate::error::{Fault, RegistryError};
+use crate::error::RegistryError;
+use crate::error::Result;
 use crate::registry::{Registry, TypeRow};
 use crate::schema;
-use crate::sql::Result;
 use elqui_butler::DatasetType;
+use elqui_sql::{Fails as _, Fault};
 
 impl Registry {
     /// Make a dataset type known. One of this name that is there already must be the same.

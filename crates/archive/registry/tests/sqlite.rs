@@ -3,7 +3,7 @@
 mod suite;
 
 use elqui_butler::CollectionKind;
-use elqui_registry::{Location, Registry, SCHEMA_VERSION};
+use elqui_registry::{Location, Registry, SCHEMA_VERSION, Step};
 
 #[test]
 fn sqlite_keeps_the_contract() {
@@ -46,8 +46,14 @@ fn other_versions_are_told_with_the_remedy() {
     assert!(text.contains("use a newer elqui"), "{text}");
     set(SCHEMA_VERSION - 1);
     assert!(opened().contains("elqui repo migrate"), "{}", opened());
-    assert_eq!(Registry::migrate(&at).unwrap(), SCHEMA_VERSION - 1);
+    // There never was a version 0.
+    let text = Registry::migrate(&at).err().unwrap().to_string();
+    assert!(text.contains("no step leads from schema version 0"), "{text}");
+    let step = Step { from: SCHEMA_VERSION - 1, doc: "nothing", run: |_| Ok(()) };
+    let had = Registry::migrate_by(&at, SCHEMA_VERSION, &[step]).unwrap();
+    assert_eq!(had, SCHEMA_VERSION - 1);
     Registry::open(&at).unwrap();
+    assert_eq!(Registry::migrate(&at).unwrap(), SCHEMA_VERSION, "nothing is left to do");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub enum PipelineError {
     SavedGraph { path: String, why: String },
     #[error("the run `{run}` cannot go on: {why}")]
     Run { run: String, why: String },
-    #[error("the cluster job cannot be written: {why}")]
+    #[error("the cluster: {why}")]
     Cluster { why: String },
     #[error(transparent)]
     Step(#[from] StepError),

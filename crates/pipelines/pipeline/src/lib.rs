@@ -19,18 +19,18 @@ pub use error::{PipelineError, StepError};
 pub use executor::{Outcome, Progress, run_all};
 pub use graph::{GraphHeader, GraphRequest, Node, QuantumGraph, TaskHead, TypeHead};
 pub use repository::{
-    Artifacts, BadArtifact, CacheAt, Describe, Described, Exported, Garbage, Imported, Ingest,
-    Ingested, Origin, PostgresAt, RegistryAt, Repository, RepositoryConfig, RepositoryError, S3At,
-    StoreAt, Verified,
+    Artifacts, BadArtifact, CacheAt, Describe, DescribeAll, Described, Exported, Garbage, Imported,
+    Ingest, Ingested, Origin, PostgresAt, RegistryAt, Repository, RepositoryConfig,
+    RepositoryError, S3At, StoreAt, Verified,
 };
 pub use run::{
     Clocks, InRepository, Launcher, OnFailure, QuantumReport, RunOptions, RunReport, Status, Watch,
     prepare, run_graph, run_quantum,
 };
 pub use task::{
-    Cancel, CommandSpec, ConfigError, Context, Datasets, Finished, Give, InputSlot, Inputs, Io,
-    Many, Maybe, Number, One, OutputSlot, Outputs, Role, Runnable, Session, SlotDef, SlotInfo,
-    Step, StorageClass, Take, TaskInfo, Tasks, Written,
+    Cancel, CommandSpec, ConfigError, Context, Datasets, Each, Finished, Give, InputSlot, Inputs,
+    Io, Lazy, Many, Maybe, Number, One, OutputSlot, Outputs, Role, Runnable, Session, SlotDef,
+    SlotInfo, Step, StorageClass, Take, TaskInfo, Tasks, Written,
 };
 pub use timing::{StepCost, Timing};
 pub use yaml::{ConfigChange, Limits, Pipeline, PipelineStep, Subset};

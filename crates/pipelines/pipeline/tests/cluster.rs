@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use elqui_pipeline::RunOptions;
 use elqui_pipeline::cluster::{
-    Cluster, JobState, Plan, Recorded, Slurm, merge, parse_ranges, ranges,
+    Cluster, Job, JobState, Needs, Plan, Recorded, Site, Slurm, merge, parse_ranges, ranges,
 };
 use elqui_pipeline::{Status, run_graph};
 use std::path::Path;
@@ -52,73 +52,107 @@ fn chains_are_one_group_and_every_quantum_is_in_one_part() {
     assert!(parse_ranges("", 100).unwrap().is_empty());
 }
 
+fn job(parts: Option<usize>, words: &[&str]) -> Job {
+    Job {
+        name: "a+b-12ab-0".into(),
+        parts,
+        needs: Needs { cpus: 4, minutes: 90, memory_bytes: 1 << 30, memory_mib: 1536 },
+        words: words.iter().map(|w| w.to_string()).collect(),
+        log: "/data/runs/u1/logs/group-0".into(),
+    }
+}
+
 #[test]
 fn slurm_scripts() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = sky(dir.path(), 4, 3);
-    let (p, g) = graph(&store, CHAIN, "");
-    let plan = Plan::new(&g, &p, 5).unwrap();
-    let slurm = Slurm {
-        partition: Some("day".into()),
-        cpus: 4,
-        at_once: 2,
-        minutes: 90,
-        program: vec!["/opt/it's/elqui".into(), "run-part".into()],
-        ..Slurm::default()
-    };
-    let text = slurm.script(&plan, 0, Path::new("/data/runs/u1")).unwrap();
+    let site = Site { partition: Some("day".into()), at_once: 2, ..Site::default() };
+    let slurm = Slurm { site: site.clone() };
+    let words = ["/opt/it's/elqui", "run-part", "/data/runs/u1", "0"];
+    let text = slurm.script(&job(Some(3), &words)).unwrap();
     assert_eq!(
         text,
-        "#!/bin/sh\n#SBATCH --job-name=a+b\n#SBATCH --array=0-2%2\n#SBATCH --cpus-per-task=4\n\
-         #SBATCH --mem-per-cpu=64M\n#SBATCH --time=90\n#SBATCH --output=/data/runs/u1/logs/group-0-%a.log\n\
-         #SBATCH --open-mode=append\n#SBATCH --requeue\n#SBATCH --partition=day\n\
-         exec '/opt/it'\\''s/elqui' 'run-part' '/data/runs/u1' 0 \"$SLURM_ARRAY_TASK_ID\"\n"
+        "#!/bin/sh\n#SBATCH --job-name=a+b-12ab-0\n#SBATCH --array=0-2%2\n#SBATCH --ntasks=1\n\
+         #SBATCH --cpus-per-task=4\n#SBATCH --mem=1536M\n#SBATCH --time=90\n\
+         #SBATCH --output=/data/runs/u1/logs/group-0-%a.log\n#SBATCH --open-mode=append\n#SBATCH --requeue\n\
+         #SBATCH --partition=day\n\
+         exec '/opt/it'\\''s/elqui' 'run-part' '/data/runs/u1' '0' \"$SLURM_ARRAY_TASK_ID\"\n"
+    );
+    let more = Site {
+        lines: vec!["--constraint=haswell".into(), "--exclusive".into()],
+        setup: vec!["module load gcc".into()],
+        requeue: false,
+        ..site.clone()
+    };
+    let text = Slurm { site: more }.script(&job(None, &["/opt/elqui", "merge"])).unwrap();
+    assert!(
+        text.ends_with(
+            "logs/group-0.log\n#SBATCH --open-mode=append\n#SBATCH --no-requeue\n#SBATCH --partition=day\n\
+             #SBATCH --constraint=haswell\n#SBATCH --exclusive\nmodule load gcc\nexec '/opt/elqui' 'merge'\n"
+        ),
+        "{text}"
     );
     // The shell reads it as it is meant.
+    let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("group-0.sh");
-    let echo =
-        Slurm { program: vec!["printf".into(), "%s|".into(), "it's".into()], ..Slurm::default() };
-    let text = echo.script(&plan, 0, Path::new("/data/runs/u1")).unwrap();
+    let text =
+        slurm.script(&job(Some(3), &["printf", "%s|", "it's", "/data/runs/u1", "0"])).unwrap();
     elqui_codec::atomic_write_bytes(&script, text.as_bytes()).unwrap();
     let mut sh = std::process::Command::new("sh");
     let out = sh.arg(&script).env("SLURM_ARRAY_TASK_ID", "7").output().unwrap();
     assert_eq!(String::from_utf8_lossy(&out.stdout), "it's|/data/runs/u1|0|7|");
 
-    let refused = |slurm: &Slurm, folder: &str, part: &str| {
-        let e = slurm.script(&plan, 0, Path::new(folder)).unwrap_err().to_string();
-        assert!(e.contains(part), "{e}");
+    let refused = |site: Site, log: &str, part: &str| {
+        let job = Job { log: log.into(), ..job(Some(3), &words) };
+        let e = Slurm { site }.script(&job).unwrap_err().to_string();
+        assert!(e.contains(part) && !e.contains('\n'), "{e}");
     };
-    refused(&slurm, "/data/a b", "`/data/a b");
-    refused(&slurm, "/data/$(rm)", "cannot be Slurm's option output");
-    refused(
-        &Slurm { partition: Some("a\n#SBATCH --uid=0".into()), ..slurm.clone() },
-        "/d",
-        "partition",
-    );
-    refused(&Slurm { array_max: 2, ..slurm.clone() }, "/d", "3 parts");
-    assert!(slurm.script(&plan, 9, Path::new("/d")).is_err());
+    refused(site.clone(), "/data/a b", "`/data/a b`");
+    refused(site.clone(), "/data/$(rm)", "cannot be Slurm's option output");
+    let bad = |change: fn(&mut Site)| {
+        let mut site = Site::default();
+        change(&mut site);
+        site
+    };
+    refused(bad(|s| s.account = Some("a b".into())), "/d", "option account");
+    refused(bad(|s| s.lines = vec!["haswell".into()]), "/d", "no option of sbatch");
+    refused(bad(|s| s.lines = vec!["--wrap=rm -r".into()]), "/d", "in `lines`");
+    refused(bad(|s| s.array_max = 2), "/d", "3 parts");
+    let lines = Slurm { site: bad(|s| s.partition = Some("a\n#SBATCH --uid=0".into())) };
+    assert!(lines.script(&job(None, &words)).unwrap_err().to_string().contains("option partition"));
+    assert!(slurm.script(&job(Some(0), &words)).is_err());
+}
 
+#[test]
+fn slurm_answers() {
+    let slurm = Slurm::default();
     let jobs = ["12".to_string(), "13".to_string()];
     let words = slurm.submit(Path::new("g.sh"), &jobs);
     assert_eq!(words, ["sbatch", "--parsable", "--dependency=afterany:12:13", "g.sh"]);
     assert_eq!(slurm.submit(Path::new("g.sh"), &[]).len(), 3);
     assert_eq!(slurm.cancel(&jobs), ["scancel", "12", "13"]);
-    assert!(slurm.status(&jobs).contains(&"--jobs=12,13".to_string()));
+    assert!(slurm.queue(&jobs).contains(&"--jobs=12,13".to_string()));
+    assert!(slurm.history(&jobs).contains(&"--jobs=12,13".to_string()));
+    assert!(slurm.find("a-1").contains(&"--name=a-1".to_string()));
+    assert_eq!(slurm.found("12\n 9\n12\nnonsense\n\n"), ["9", "12"]);
     assert_eq!(slurm.job_id("77\n").unwrap(), "77");
     assert_eq!(slurm.job_id("sbatch: a warning\n78;big\n").unwrap(), "78");
     for bad in ["", "error: no partition", "12x"] {
         assert!(slurm.job_id(bad).unwrap_err().to_string().contains("no job id"));
     }
-    let said = "12_0|COMPLETED\n12_1|CANCELLED by 1000\n12_2|OUT_OF_MEMORY\n12_[3-4,6%2]|PENDING\n13_0|NODE_FAIL\n13|RUNNING\nnonsense\n12_x|FAILED\n14_1|FAILED\n";
+    let said = "12_0|COMPLETED\n12_1|CANCELLED by 1000\n12_2|OUT_OF_MEMORY\n12_[3-4,6%2]|PENDING|Resources\n13_0|NODE_FAIL\n13|RUNNING|None\nnonsense\n12_x|FAILED\n14_1|FAILED\n";
     let states = slurm.states(said);
-    let state = |job: &str, part| states.get(&(job.to_string(), part)).copied();
-    assert_eq!(states.len(), 8);
+    let told = |job: &str, part| states.parts.get(&(job.to_string(), part));
+    let state = |job: &str, part| told(job, part).map(|t| t.state);
+    assert_eq!((states.parts.len(), states.single.len()), (8, 1));
     assert_eq!(state("12", 0), Some(JobState::Ended));
     assert_eq!(state("12", 1), Some(JobState::Cancelled));
     assert_eq!(state("12", 2), Some(JobState::OutOfMemory));
     assert_eq!(state("12", 6), Some(JobState::Waiting));
+    assert_eq!(told("12", 6).unwrap().reason, "Resources");
     assert_eq!(state("13", 0), Some(JobState::Lost));
     assert_eq!(state("14", 1), Some(JobState::Failed));
+    assert_eq!(states.single["13"].state, JobState::Running);
+    assert_eq!(states.open(), 4);
+    assert!(slurm.states(&"1_[0-99999999]|PENDING\n|\n_|_\n1_|X\n".repeat(3)).parts.is_empty());
 }
 
 #[test]

@@ -296,7 +296,7 @@ fn conflicting_and_damaged_imports_are_refused() {
     refused(&text[..text.len() - 20], "manifest.jsonl");
     let lines: Vec<&str> = text.lines().collect();
     refused(&(lines[..lines.len() - 1].join("\n") + "\n"), "end is missing");
-    refused(&text.replacen("\"version\":1", "\"version\":9", 1), "version is 9");
+    refused(&text.replacen("\"version\":2", "\"version\":9", 1), "version is 9");
     refused("", "end is missing");
     refused(&text.replace("u/run/image", "../../../image"), "cannot be a path");
     let record = lines.iter().position(|l| l.contains("\"element\":\"detector\"")).unwrap();

@@ -1,6 +1,7 @@
 //! `elqui pipeline`: what is to be run on which data, and running it.
 
 mod bar;
+mod cluster;
 mod collections;
 mod plan;
 mod run;
@@ -33,8 +34,18 @@ enum Verb {
     Tasks(show::TasksArgs),
     Plan(plan::PlanArgs),
     Run(run::RunArgs),
+    Status(cluster::StatusArgs),
+    Cancel(cluster::CancelArgs),
+    Restart(cluster::RestartArgs),
+    Report(cluster::ReportArgs),
     #[command(hide = true)]
     RunQuantum(worker::QuantumArgs),
+    #[command(hide = true)]
+    RunPart(cluster::PartArgs),
+    #[command(hide = true)]
+    RunPartQuantum(cluster::PartQuantumArgs),
+    #[command(hide = true)]
+    Merge(cluster::MergeArgs),
 }
 
 pub fn run(args: &Args) -> Result<(), CliError> {
@@ -44,7 +55,14 @@ pub fn run(args: &Args) -> Result<(), CliError> {
         Verb::Tasks(words) => show::tasks(words),
         Verb::Plan(words) => plan::run(&mut open()?, words),
         Verb::Run(words) => run::run(&mut open()?, words),
+        Verb::Status(words) => cluster::show_status(&args.repo, words),
+        Verb::Cancel(words) => cluster::stop(&args.repo, words),
+        Verb::Restart(words) => cluster::again(&args.repo, words),
+        Verb::Report(words) => cluster::write_report(&args.repo, words),
         Verb::RunQuantum(words) => worker::quantum(&args.repo, words),
+        Verb::RunPart(words) => cluster::part(words),
+        Verb::RunPartQuantum(words) => cluster::part_quantum(words),
+        Verb::Merge(words) => cluster::merge(words),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Which;
 use super::bar::RunBar;
+use super::cluster;
 use super::collections::Where;
 use super::plan::build;
 use super::worker::Itself;
@@ -17,12 +18,13 @@ use std::time::Duration;
 
 pub const FOLDER_GRAPH: &str = "graph.elqg";
 pub const FOLDER_PIPELINE: &str = "pipeline.yaml";
-const FOLDER_REPORT: &str = "report.html";
+pub const FOLDER_REPORT: &str = "report.html";
 const FOLDER_LOGS: &str = "logs";
 /// Of the machine's free memory, what quanta may declare; the rest is for files in the cache.
 const MEMORY_PART: f64 = 0.85;
 
-/// Run a pipeline on this machine. Killed at any moment, the same words with --resume go on.
+/// Run a pipeline on this machine or on a cluster. Killed at any moment, the same words with --resume
+/// go on.
 ///
 /// Example: elqui pipeline run frames --repo survey --input simcam/raw/all,refcats --output u/me/frames
 #[derive(clap::Args)]
@@ -35,8 +37,20 @@ pub struct RunArgs {
     /// A graph that `plan` wrote, instead of a new one.
     #[arg(long, value_name = "FILE.elqg", conflicts_with_all = ["input", "output", "run", "condition"])]
     graph: Option<PathBuf>,
+    /// Where the steps run: on this machine, or as jobs of Slurm.
+    #[arg(long, value_enum, default_value = "local")]
+    engine: Engine,
+    /// What the cluster's site asks of its jobs: partition, account, sizes.
+    #[arg(long, value_name = "FILE.yaml")]
+    site: Option<PathBuf>,
     #[command(flatten)]
     how: How,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Engine {
+    Local,
+    Slurm,
 }
 
 /// How a run is to go.
@@ -47,10 +61,10 @@ pub struct How {
     memory: Option<u64>,
     /// Try a failed quantum so many times again.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    retries: u32,
+    pub retries: u32,
     /// Stop a quantum that takes longer, seconds.
     #[arg(long, value_name = "S")]
-    timeout: Option<f64>,
+    pub timeout: Option<f64>,
     /// Start nothing new after a failure.
     #[arg(long)]
     fail_fast: bool,
@@ -59,12 +73,28 @@ pub struct How {
     work: Option<PathBuf>,
 }
 
+impl How {
+    /// The folder of a run.
+    pub fn folder(&self, r: &Repository, run: &str) -> Result<PathBuf, CliError> {
+        let name = elqui_codec::safe_name(&run.replace('/', "-"));
+        let folder = self.work.clone().unwrap_or_else(|| r.root().join("runs").join(name));
+        std::path::absolute(&folder).map_err(|e| CliError::on(&folder, e))
+    }
+}
+
 pub fn run(r: &mut Repository, args: &RunArgs) -> Result<(), CliError> {
+    if args.site.is_some() && args.engine == Engine::Local {
+        return Err(CliError::words("--site is for clusters: say --engine slurm besides"));
+    }
     let pipeline = args.which.load(&r.registry().universe().clone())?;
+    let start = |r: &mut Repository, graph: &QuantumGraph| match args.engine {
+        Engine::Local => tell(&run_planned(r, &pipeline, graph, &args.how)?),
+        Engine::Slurm => cluster::start(r, &pipeline, graph, &args.how, args.site.as_deref()),
+    };
     if let Some(path) = &args.graph {
         let graph = QuantumGraph::load(path).map_err(CliError::work)?;
-        let done = run_planned(r, &pipeline, &graph, &args.how)?;
-        return tell(&done);
+        prepare(&graph, r.registry()).map_err(CliError::work)?;
+        return start(r, &graph);
     }
     let place = args.collections.place(r)?;
     let request = GraphRequest {
@@ -77,8 +107,7 @@ pub fn run(r: &mut Repository, args: &RunArgs) -> Result<(), CliError> {
     // The run is seen in its chain from the beginning, so that --resume finds it after a kill.
     prepare(&graph, r.registry()).map_err(CliError::work)?;
     place.show(r)?;
-    let done = run_planned(r, &pipeline, &graph, &args.how)?;
-    tell(&done)
+    start(r, &graph)
 }
 
 /// What came of a run, and where its files are.
@@ -114,9 +143,7 @@ fn run_planned(
     how: &How,
 ) -> Result<Finished, CliError> {
     prepare(graph, r.registry()).map_err(CliError::work)?;
-    let name = elqui_codec::safe_name(&graph.header.run.replace('/', "-"));
-    let folder = how.work.clone().unwrap_or_else(|| r.root().join("runs").join(name));
-    let folder = std::path::absolute(&folder).map_err(|e| CliError::on(&folder, e))?;
+    let folder = how.folder(r, &graph.header.run)?;
     make_folder(&folder)?;
     graph.save(&folder.join(FOLDER_GRAPH)).map_err(CliError::work)?;
     put(&folder.join(FOLDER_PIPELINE), pipeline.to_yaml().as_bytes())?;

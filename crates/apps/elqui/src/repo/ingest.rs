@@ -5,6 +5,7 @@ use crate::error::CliError;
 use crate::outputs::say;
 use elqui_butler::{DataId, DatasetRef, DatasetType, Transfer, TranslateError};
 use elqui_fits::FitsFile;
+use elqui_image::Header;
 use elqui_instrument::{Instrument, Observation};
 use elqui_pipeline::{Described, Ingest, Ingested, Repository};
 use elqui_production::steps::{CAMERA, RAW_FRAME};
@@ -69,8 +70,9 @@ pub fn frames(
     named: Option<&Instrument>,
 ) -> Result<(String, Ingested), CliError> {
     let first = files.first().ok_or_else(|| CliError::words("there are no frames to ingest"))?;
-    let first = observe(first, named).map_err(|e| CliError::on(first, e))?;
-    let camera = first.info.instrument;
+    let observed = observe_all(first, named).map_err(|e| CliError::on(first, e))?;
+    let camera = observed.into_iter().next().map(|o| o.info.instrument);
+    let camera = camera.ok_or_else(|| CliError::on(first, "it holds no detector of its camera"))?;
     if how.run.is_empty() {
         how.run = format!("{camera}/raw/all");
     }
@@ -78,17 +80,17 @@ pub fn frames(
     let dimensions = ["exposure", "detector"];
     let of = DatasetType::new(&universe, &how.dataset_type, &dimensions, RAW_FRAME);
     r.registry().register_dataset_type(&of.map_err(CliError::words)?).map_err(CliError::work)?;
-    let describe = |path: &Path| -> Result<Described, TranslateError> {
-        let one = observe(path, named)?;
-        if one.info.instrument != camera {
-            let other = one.info.instrument;
+    let describe = |path: &Path| -> Result<Vec<Described>, TranslateError> {
+        let all = observe_all(path, named)?;
+        if let Some(other) = all.iter().map(|o| &o.info.instrument).find(|i| **i != camera) {
             return Err(
                 format!("it is of {other}, the first of {camera}: ingest them apart").into()
             );
         }
-        Ok(Described { data_id: one.data_id, records: one.records })
+        let known = |o: Observation| Described { data_id: o.data_id, records: o.records };
+        Ok(all.into_iter().map(known).collect())
     };
-    let done = r.ingest(files, &how, &describe).map_err(CliError::work)?;
+    let done = r.ingest_all(files, &how, &describe).map_err(CliError::work)?;
     Ok((how.run, done))
 }
 
@@ -121,8 +123,11 @@ fn keep_camera(
     ))
 }
 
-/// What a file is, by its header alone.
-pub fn observe(path: &Path, named: Option<&Instrument>) -> Result<Observation, TranslateError> {
+/// What a file is, by its headers alone: one detector, or all that a multi-extension file holds.
+fn observe_all(
+    path: &Path,
+    named: Option<&Instrument>,
+) -> Result<Vec<Observation>, TranslateError> {
     let file = FitsFile::open(path)?;
     let primary = file.header(0)?;
     let camera = match named {
@@ -130,13 +135,20 @@ pub fn observe(path: &Path, named: Option<&Instrument>) -> Result<Observation, T
         None => Instrument::recognise(primary)
             .ok_or("no camera recognises its header; name one with --instrument")?,
     };
-    let image = camera.image_hdu().map_or_else(|| file.first_image(), Ok).unwrap_or(0);
-    let mut header = file.header(image)?.clone();
-    if image != 0 {
-        // The image's own cards count first.
-        header.cards.extend(primary.cards.iter().cloned());
+    // An HDU's own cards count first.
+    let merged = |hdu: usize| -> Result<Header, elqui_fits::FitsError> {
+        let mut header = file.header(hdu)?.clone();
+        if hdu != 0 {
+            header.cards.extend(primary.cards.iter().cloned());
+        }
+        Ok(header)
+    };
+    if !camera.is_corrected() && camera.detector_count() > 1 {
+        let headers = (0..file.hdus().len()).map(merged).collect::<Result<Vec<_>, _>>()?;
+        return Ok(camera.observe_all(primary, &|hdu| headers.get(hdu))?);
     }
-    Ok(camera.observe(&header, file.hdu(image)?.size())?)
+    let image = camera.image_hdu().map_or_else(|| file.first_image(), Ok).unwrap_or(0);
+    Ok(vec![camera.observe(&merged(image)?, file.hdu(image)?.size())?])
 }
 
 /// Files as they are named, and the FITS files of folders by name.

@@ -31,15 +31,19 @@ fn add(origin: &Origin, first: &str, rest: &str, lines: &mut Vec<String>) {
 
 /// One line of a quantum.
 pub fn quantum(q: &Quantum) -> String {
+    // Of a quantum in a process of many, nobody can say what it took.
+    let memory = match q.peak_memory_bytes {
+        0 => "memory not measured".to_string(),
+        bytes => format!("{} MiB at most", bytes >> 20),
+    };
     format!(
-        "{} {} with {} on {} at {}: {:.2} s ({:.2} s of CPU), {} MiB at most",
+        "{} {} with {} on {} at {}: {:.2} s ({:.2} s of CPU), {memory}",
         q.step,
         q.data_id,
         q.software,
         q.host,
         ns_to_iso_utc(q.started_ns),
         q.wall_s,
-        q.cpu_s,
-        q.peak_memory_bytes >> 20
+        q.cpu_s
     )
 }

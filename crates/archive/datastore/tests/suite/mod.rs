@@ -1,7 +1,7 @@
 //! The contract that every store keeps.
 
 use elqui_butler::{Datastore, Transfer};
-use elqui_datastore::checksum;
+use elqui_datastore::{checksum, checksum_stored};
 
 /// `store` must be empty.
 pub fn contract(store: &dyn Datastore) {
@@ -39,6 +39,7 @@ pub fn contract(store: &dyn Datastore) {
     }
     assert!(store.delete("x").unwrap() && !store.delete("x").unwrap());
     assert_eq!(store.get("x").unwrap_err().code(), "missing");
+    assert_eq!(checksum_stored(store, "x").unwrap_err().code(), "missing");
     assert_eq!(store.size_bytes("x").unwrap(), None);
 
     // Files: small ones, and one in several parts.
@@ -52,6 +53,14 @@ pub fn contract(store: &dyn Datastore) {
         let kept = store.put_file(&path, &from, Transfer::Copy, true).unwrap();
         assert_eq!((kept.size_bytes, kept.checksum), (content.len() as u64, checksum(content)));
         assert!(store.get(&path).unwrap() == content && from.is_file());
+        let (mut blocks, mut largest) = (Vec::new(), 0);
+        let mut each = |block: &[u8]| {
+            largest = largest.max(block.len());
+            blocks.extend_from_slice(block);
+        };
+        store.read_blocks(&path, &mut each).unwrap();
+        assert!(blocks == content && (largest < 4 << 20 || store.name() == "memory"), "{largest}");
+        assert_eq!(checksum_stored(store, &path).unwrap().0, checksum(content));
         let kept = store.put_file(&format!("{path}2"), &from, Transfer::Move, true).unwrap();
         assert_eq!(kept.checksum, checksum(content));
         assert!(store.get(&format!("{path}2")).unwrap() == content && !from.exists());

@@ -5,10 +5,11 @@
 
 use super::names::{Kind, Named, spelled};
 use super::scope::Scope;
+use crate::error::Result;
 use crate::registry::Registry;
-use crate::sql::{Result, SqlValue};
 use elqui_butler::expression::{Arithmetic, Compare, Expr, ExpressionError, Node};
 use elqui_butler::mjd_to_ns;
+use elqui_sql::SqlValue;
 
 /// An expression on its way to SQL.
 pub(crate) struct Compiler<'a, 'b> {

@@ -1,8 +1,8 @@
 //! Names and types of expressions: what a name stands for, and how it is spelled in SQL.
 
 use super::compile::Compiler;
+use crate::error::Result;
 use crate::schema;
-use crate::sql::Result;
 use elqui_butler::expression::{Compare, Expr, Item, Node};
 use elqui_butler::{FieldType, Universe};
 use std::collections::BTreeSet;

@@ -3,9 +3,10 @@
 use super::compile::{Compiler, balanced};
 use super::names::{Kind, Named};
 use crate::collections::glob;
+use crate::error::Result;
 use crate::schema::key;
-use crate::sql::{Dialect, Result, SqlValue};
 use elqui_butler::expression::{Expr, Item, Node};
+use elqui_sql::{Dialect, SqlValue};
 
 impl Compiler<'_, '_> {
     pub(super) fn is_in(

@@ -2,19 +2,46 @@
 
 use super::Select;
 use super::regions::Pairs;
+use super::relate::placed;
 use crate::collections::CollectionRow;
+use crate::error::Result;
 use crate::registry::Registry;
 use crate::schema::key;
-use crate::sql::{Result, SqlValue};
 use elqui_butler::{CollectionKind, Universe};
+use elqui_sql::{Dialect, SqlValue};
 use std::collections::HashSet;
 
+/// What rows are ordered by.
+#[derive(Debug, Clone)]
+pub(super) struct OrderBy {
+    pub sql: String,
+    pub descending: bool,
+    /// What is unknown comes first, and last when descending, in both engines.
+    pub nullable: bool,
+}
+
+impl OrderBy {
+    pub fn key(sql: String) -> Self {
+        Self { sql, descending: false, nullable: false }
+    }
+
+    fn text(&self, dialect: Dialect) -> String {
+        let unknown = match (self.nullable && dialect == Dialect::Postgres, self.descending) {
+            (false, _) => "",
+            (true, false) => " NULLS FIRST",
+            (true, true) => " NULLS LAST",
+        };
+        format!("{}{}{unknown}", self.sql, if self.descending { " DESC" } else { "" })
+    }
+}
+
 /// A statement on its way: columns, tables and conditions.
+#[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub columns: String,
     pub from: String,
     pub terms: Vec<String>,
-    pub order: Vec<String>,
+    pub order: Vec<OrderBy>,
     pub params: Vec<SqlValue>,
     pub regions: Option<(String, String)>,
     /// Rows may repeat, so they are counted here and not by the database.
@@ -23,19 +50,41 @@ pub(super) struct Plan {
     pub width: usize,
 }
 
+/// A row of what is asked for, and where it stands in the order.
+pub(super) struct Found {
+    pub row: Vec<SqlValue>,
+    /// Empty unless the plan was run for a page.
+    pub place: Vec<SqlValue>,
+}
+
 impl Registry {
-    pub(super) fn run(&mut self, plan: Plan, select: &Select) -> Result<Vec<Vec<SqlValue>>> {
+    pub(super) fn run(&mut self, plan: &Plan, select: &Select) -> Result<Vec<Vec<SqlValue>>> {
+        Ok(self.run_placed(plan, select, false)?.into_iter().map(|f| f.row).collect())
+    }
+
+    /// - `placed`: with the values that the rows are ordered by
+    pub(super) fn run_placed(
+        &mut self,
+        plan: &Plan,
+        select: &Select,
+        placed: bool,
+    ) -> Result<Vec<Found>> {
         let here = plan.repeats || plan.regions.is_some();
+        let dialect = self.sql.dialect();
         let mut sql = format!("SELECT {}", plan.columns);
         if let Some((a, b)) = &plan.regions {
             sql += &format!(", {a}, {b}");
+        }
+        if placed {
+            plan.order.iter().for_each(|o| sql += &format!(", {}", o.sql));
         }
         sql += &format!(" FROM {}", plan.from);
         if !plan.terms.is_empty() {
             sql += &format!(" WHERE {}", plan.terms.join(" AND "));
         }
         if !plan.order.is_empty() {
-            sql += &format!(" ORDER BY {}", plan.order.join(", "));
+            let order: Vec<String> = plan.order.iter().map(|o| o.text(dialect)).collect();
+            sql += &format!(" ORDER BY {}", order.join(", "));
         }
         let limit = select.limit.unwrap_or(usize::MAX);
         if !here && (select.limit.is_some() || select.offset > 0) {
@@ -49,13 +98,14 @@ impl Registry {
         if limit == 0 {
             return Ok(rows);
         }
+        let width = plan.width;
+        let places = if plan.regions.is_some() { width + 2 } else { width };
         self.sql.query(&sql, &plan.params, &mut |mut row| {
-            if plan.regions.is_some()
-                && !pairs.overlap(row[plan.width].text(), row[plan.width + 1].text())
-            {
+            if plan.regions.is_some() && !pairs.overlap(&row[width], &row[width + 1]) {
                 return true;
             }
-            row.truncate(plan.width);
+            let place = if placed { row.split_off(places) } else { Vec::new() };
+            row.truncate(width);
             if here && !seen.insert(format!("{row:?}")) {
                 return true;
             }
@@ -63,7 +113,7 @@ impl Registry {
                 skip -= 1;
                 return true;
             }
-            rows.push(row);
+            rows.push(Found { row, place });
             rows.len() < limit
         })?;
         Ok(rows)
@@ -118,7 +168,7 @@ pub(super) fn near(universe: &Universe, required: &[String]) -> Vec<String> {
     let root = |d: &String| universe.element(d).map(|e| e.required[0].clone()).unwrap_or_default();
     let mut spatial: Vec<String> = Vec::new();
     for d in required {
-        let is = universe.element(d).is_some_and(|e| e.spatial);
+        let is = universe.element(d).is_some_and(placed);
         if is && !spatial.contains(&root(d)) {
             spatial.push(root(d));
         }

@@ -1,12 +1,14 @@
 //! Regions of the sky in queries: found by cells, compared exactly, each pair once.
 
-use super::overlap::overlap;
+use super::healpix::Cell;
+use super::overlap::{Shape, overlap};
+use crate::error::Result;
 use crate::records::{cells_of, keys_of, same_keys};
 use crate::registry::Registry;
 use crate::schema::key;
-use crate::sql::{Result, SqlValue};
-use elqui_butler::Element;
+use elqui_butler::{Element, Universe};
 use elqui_sphere::SkyRegion;
+use elqui_sql::SqlValue;
 use std::collections::{HashMap, HashSet};
 
 impl Registry {
@@ -24,20 +26,20 @@ impl Registry {
         ))?;
         let mut found: HashSet<Vec<i64>> = HashSet::new();
         let mut pairs = Pairs::default();
-        let text = serde_json::to_string(region).unwrap_or_default();
+        let asked = SqlValue::Text(serde_json::to_string(region).unwrap_or_default());
+        let source = self.covered(element);
         let width = element.required.len();
         for ranges in ranges_of(&cells_of(region)?).chunks(200) {
             let terms: Vec<String> =
                 ranges.iter().map(|(a, b)| format!("c.cell BETWEEN {a} AND {b}")).collect();
             let sql = format!(
-                "SELECT {}, r.region FROM cell_{name} c JOIN dim_{name} r ON {} WHERE {}",
+                "SELECT {}, c.region FROM {source} c WHERE {}",
                 keys_of("c", &element.required),
-                same_keys("r", "c", &element.required),
                 terms.join(" OR "),
             );
             self.sql.query(&sql, &[], &mut |row| {
                 let keys: Vec<i64> = row[..width].iter().map(SqlValue::int).collect();
-                if !found.contains(&keys) && pairs.overlap(&text, row[width].text()) {
+                if !found.contains(&keys) && pairs.overlap(&asked, &row[width]) {
                     found.insert(keys);
                 }
                 true
@@ -57,6 +59,50 @@ impl Registry {
         self.sql.bulk_insert(&format!("hit_{name}"), &columns, &values)?;
         Ok(number)
     }
+
+    /// The cells and regions of an element as a table to choose from. Something without a region of
+    /// its own (a visit of many detectors) is where its parts are.
+    pub(super) fn covered(&mut self, element: &Element) -> String {
+        let Some(parts) = finer(&self.universe, element).cloned() else {
+            return format!("({})", covered_by(element, &element.required, ""));
+        };
+        let sql = &mut self.sql;
+        // An error here meets the query itself again.
+        let mut any = |name: &str| {
+            let first = sql.row(&format!("SELECT cell FROM cell_{name} LIMIT 1"), &[]);
+            first.is_ok_and(|row| row.is_some())
+        };
+        match (any(&element.name), any(&parts.name)) {
+            (_, false) => format!("({})", covered_by(element, &element.required, "")),
+            (false, true) => format!("({})", covered_by(&parts, &element.required, "")),
+            (true, true) => {
+                let but = format!(
+                    " WHERE NOT EXISTS (SELECT 1 FROM dim_{} o WHERE {} AND o.region IS NOT NULL)",
+                    element.name,
+                    same_keys("o", "k", &element.required)
+                );
+                let whole = covered_by(element, &element.required, "");
+                let parts = covered_by(&parts, &element.required, &but);
+                format!("({whole} UNION ALL {parts})")
+            }
+        }
+    }
+}
+
+/// `SELECT keys, cell, region ...` of an element's own records.
+fn covered_by(element: &Element, keys: &[String], but: &str) -> String {
+    let name = &element.name;
+    format!(
+        "SELECT {}, k.cell, q.region FROM cell_{name} k JOIN dim_{name} q ON {}{but}",
+        keys_of("k", keys),
+        same_keys("q", "k", &element.required),
+    )
+}
+
+/// The relation whose records say where the parts of something are.
+fn finer<'a>(universe: &'a Universe, element: &Element) -> Option<&'a Element> {
+    let mut all = universe.elements().iter().filter(|e| e.key.is_none() && e.spatial);
+    all.find(|e| element.key.is_some() && element.required.iter().all(|d| e.required.contains(d)))
 }
 
 /// Runs of consecutive cells; the cells rise.
@@ -71,29 +117,47 @@ fn ranges_of(cells: &[i64]) -> Vec<(i64, i64)> {
     ranges
 }
 
-/// Pairs of regions as texts, each compared once.
+/// Pairs of regions (as texts) and cells (as numbers), each compared once.
 #[derive(Default)]
 pub(super) struct Pairs {
-    regions: HashMap<String, Option<SkyRegion>>,
-    known: HashMap<(String, String), bool>,
+    /// What was met, by how the database holds it; `None` for what is not valid.
+    places: HashMap<Place, usize>,
+    shapes: Vec<Option<Shape>>,
+    known: HashMap<(usize, usize), bool>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Place {
+    Region(String),
+    Cell(i64),
+    Nowhere,
 }
 
 impl Pairs {
-    pub fn overlap(&mut self, a: &str, b: &str) -> bool {
-        let pair = (a.to_string(), b.to_string());
-        if let Some(known) = self.known.get(&pair) {
-            return *known;
-        }
-        for text in [a, b] {
-            if !self.regions.contains_key(text) {
-                self.regions.insert(text.to_string(), serde_json::from_str(text).ok());
-            }
-        }
-        let found = match (&self.regions[a], &self.regions[b]) {
+    pub fn overlap(&mut self, a: &SqlValue, b: &SqlValue) -> bool {
+        let (a, b) = (self.number(a), self.number(b));
+        let shapes = &self.shapes;
+        *self.known.entry((a, b)).or_insert_with(|| match (&shapes[a], &shapes[b]) {
             (Some(a), Some(b)) => overlap(a, b),
             _ => false,
+        })
+    }
+
+    fn number(&mut self, value: &SqlValue) -> usize {
+        let place = match value {
+            SqlValue::Text(text) => Place::Region(text.clone()),
+            SqlValue::Int(number) => Place::Cell(*number),
+            _ => Place::Nowhere,
         };
-        self.known.insert(pair, found);
-        found
+        if let Some(known) = self.places.get(&place) {
+            return *known;
+        }
+        self.shapes.push(match &place {
+            Place::Region(text) => serde_json::from_str(text).ok().and_then(Shape::region),
+            Place::Cell(number) => Cell::of(*number).map(Shape::cell),
+            Place::Nowhere => None,
+        });
+        self.places.insert(place, self.shapes.len() - 1);
+        self.shapes.len() - 1
     }
 }

@@ -1,23 +1,23 @@
 //! Which tables a query needs: from the dimensions that it starts with to those that it names.
 //!
-//! A dimension is reached in one of four ways, tried in this order: it is a column of the base; a
+//! A dimension is reached in one of five ways, tried in this order: it is a column of the base; a
 //! record that is reached implies it (`visit` -> `physical_filter` -> `band`); a relation joins it
-//! (`visit_definition`: `exposure` -> `visit`); or the sky does (`visit` or
-//! `visit_detector_region` against `tract` or `patch`, by the HEALPix cells that both touch; the
-//! exact regions are compared in `regions`).
+//! (`visit_definition`: `exposure` -> `visit`); the sky does; or, where it has no place on the sky,
+//! every record of it that the others allow. The last three are in [`relate`](super::relate).
 
-use crate::records::same_keys;
 use crate::schema::key;
 use elqui_butler::{Element, Universe};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Tables and columns of one query.
 pub(crate) struct Scope<'a> {
-    universe: &'a Universe,
+    pub(super) universe: &'a Universe,
     /// Dimension -> column.
-    columns: BTreeMap<String, String>,
-    joined: BTreeSet<String>,
+    pub(super) columns: BTreeMap<String, String>,
+    pub(super) joined: BTreeSet<String>,
     pub joins: String,
+    /// A table with columns `number`, `low`, `high`: the HEALPix cells that are to be chosen from.
+    pub cells: Option<String>,
     /// The columns of two regions that must overlap.
     pub regions: Option<(String, String)>,
     /// Whether a join may give a row more than once.
@@ -33,6 +33,7 @@ impl<'a> Scope<'a> {
             columns: dimensions.iter().map(column).collect(),
             joined: BTreeSet::new(),
             joins: String::new(),
+            cells: None,
             regions: None,
             repeats: false,
         }
@@ -64,6 +65,15 @@ impl<'a> Scope<'a> {
             }
             scope.joined.insert(element.name.clone());
         }
+        // Who asks for exposures and visits asks for exposures of visits.
+        for element in universe.elements().iter().filter(|e| e.key.is_none() && !e.spatial) {
+            if element.required.iter().all(|d| scope.columns.contains_key(d)) {
+                let (name, alias) = (&element.name, alias(&element.name));
+                let on = scope.on(&alias, &element.required);
+                from += &format!(" JOIN dim_{name} {alias} ON {on}");
+                scope.joined.insert(name.clone());
+            }
+        }
         (scope, from)
     }
 
@@ -75,7 +85,7 @@ impl<'a> Scope<'a> {
         scope
     }
 
-    fn on(&self, alias: &str, dimensions: &[String]) -> String {
+    pub(super) fn on(&self, alias: &str, dimensions: &[String]) -> String {
         let term = |d: &String| format!("{alias}.{} = {}", key(d), self.columns[d]);
         dimensions.iter().map(term).collect::<Vec<_>>().join(" AND ")
     }
@@ -135,96 +145,8 @@ impl<'a> Scope<'a> {
         self.joined.insert(element.name.clone());
         Some(alias)
     }
-
-    /// Join what relates these dimensions to the others, where no record implies them.
-    pub fn relate(&mut self, named: &BTreeSet<String>) -> Result<(), String> {
-        let mut missing: Vec<String> = Vec::new();
-        for name in named {
-            if self.dimension(name).is_none() {
-                missing.push(name.clone());
-            }
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let group = self.universe.group(&missing).map_err(|e| e.to_string())?.required;
-        let open: Vec<String> = group.into_iter().filter(|d| self.dimension(d).is_none()).collect();
-        // What hangs together: the dimensions of an instrument, those of a skymap.
-        let mut parts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for dimension in open {
-            let root = self.universe.element(&dimension).map(|e| e.required[0].clone());
-            parts.entry(root.unwrap_or_default()).or_default().push(dimension);
-        }
-        // Relations first: they may bring a finer region.
-        if parts.values().any(|p| self.relation(p)) || parts.values().any(|p| self.sky(p)) {
-            return self.relate(named);
-        }
-        let have: Vec<&str> = self.columns.keys().map(String::as_str).collect();
-        Err(format!("nothing relates `{}` to {}", missing.join("`, `"), have.join(", ")))
-    }
-
-    fn relation(&mut self, open: &[String]) -> bool {
-        let universe = self.universe;
-        let relations = universe.elements().iter().filter(|e| e.key.is_none() && !e.spatial);
-        for element in relations {
-            let (known, new): (Vec<String>, Vec<String>) =
-                element.required.iter().cloned().partition(|d| self.columns.contains_key(d));
-            if known.len() < 2 || new != open {
-                continue;
-            }
-            let alias = alias(&element.name);
-            let on = self.on(&alias, &known);
-            self.joins += &format!(" JOIN dim_{} {alias} ON {on}", element.name);
-            for dimension in new {
-                let column = format!("{alias}.{}", key(&dimension));
-                self.columns.insert(dimension, column);
-            }
-            self.joined.insert(element.name.clone());
-            self.repeats = true;
-            return true;
-        }
-        false
-    }
-
-    fn sky(&mut self, open: &[String]) -> bool {
-        if self.regions.is_some() {
-            return false;
-        }
-        let universe = self.universe;
-        let finest = |fits: &dyn Fn(&Element) -> bool| {
-            let spatial = universe.elements().iter().filter(|e| e.spatial && fits(e));
-            spatial.max_by_key(|e| e.required.len())
-        };
-        let here = finest(&|e| e.required.iter().all(|d| self.columns.contains_key(d)));
-        // The coarsest that has all that is missing: `visit` when nobody asked for a detector.
-        let there = universe
-            .elements()
-            .iter()
-            .filter(|e| e.spatial && open.iter().all(|d| e.required.contains(d)))
-            .filter(|e| !e.required.iter().any(|d| self.columns.contains_key(d)))
-            .filter(|e| e.name != "exposure" || open.iter().any(|d| d == "exposure"))
-            .min_by_key(|e| e.required.len());
-        let (Some(here), Some(there)) = (here, there) else { return false };
-        let (a, b) = (format!("c_{}", here.name), format!("c_{}", there.name));
-        let (ra, rb) = (format!("r_{}", here.name), format!("r_{}", there.name));
-        self.joins += &format!(
-            " JOIN cell_{0} {a} ON {1} JOIN cell_{2} {b} ON {b}.cell = {a}.cell \
-             JOIN dim_{0} {ra} ON {3} JOIN dim_{2} {rb} ON {4}",
-            here.name,
-            self.on(&a, &here.required),
-            there.name,
-            same_keys(&ra, &a, &here.required),
-            same_keys(&rb, &b, &there.required),
-        );
-        for dimension in &there.required {
-            self.columns.insert(dimension.clone(), format!("{b}.{}", key(dimension)));
-        }
-        self.regions = Some((format!("{ra}.region"), format!("{rb}.region")));
-        self.repeats = true;
-        true
-    }
 }
 
-fn alias(element: &str) -> String {
+pub(super) fn alias(element: &str) -> String {
     format!("e_{element}")
 }

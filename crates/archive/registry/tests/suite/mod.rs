@@ -5,6 +5,8 @@
 mod calibs;
 mod collections;
 mod datasets;
+mod joins;
+mod paging;
 mod queries;
 
 use elqui_base::MjdTai;
@@ -17,7 +19,7 @@ use elqui_sphere::SkyRegion;
 /// Run every part, each on an empty registry of its own.
 pub fn contract(fresh: &mut dyn FnMut(&str) -> Registry) {
     type Part = fn(&mut Registry);
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 11] = [
         ("datasets", datasets::born_found_and_removed),
         ("refusals", datasets::refusals_name_the_thing),
         ("records", datasets::records_are_kept_and_compared),
@@ -26,6 +28,9 @@ pub fn contract(fresh: &mut dyn FnMut(&str) -> Registry) {
         ("calibs", calibs::validities_never_overlap),
         ("queries", queries::the_language),
         ("sky", queries::the_sky_joins),
+        ("paging", paging::pages_fit_together),
+        ("joins", joins::relations_and_roots),
+        ("cells", joins::healpix_cells_of_any_order),
     ];
     for (name, part) in parts {
         part(&mut fresh(name));

@@ -1,45 +1,37 @@
-//! Graphs on clusters: how one is cut into jobs, and what a batch system is told.
+//! Graphs on clusters: one graph cut into arrays of jobs, submitted, watched, restarted.
 //!
-//! [`Plan`] cuts; a [`Cluster`] writes and reads a batch system's texts, and starts nothing itself, so
-//! it is tested without one.
+//! [`Plan`] cuts; a [`Submission`] is the folder that all jobs share, with what can be done to it; a
+//! [`Cluster`] writes and reads a batch system's texts and starts nothing itself; [`Commands`] runs its
+//! commands. [`run_part`] and [`merge_records`] are the jobs' own side.
 
+mod attempt;
+mod batch;
+mod commands;
+mod folder;
+mod merge;
+mod part;
 mod plan;
 mod records;
+mod report;
+mod round;
+mod site;
 mod slurm;
+mod state;
+mod status;
+mod submit;
+mod text;
 
+pub use attempt::{PartEnd, Ran};
+pub use batch::{Cluster, Job, JobState, States, Told};
+pub use commands::{Commands, Said, Shell};
+pub use folder::{GroupJob, Jobs, NewSubmission, Settings, Submission, Submit};
+pub use merge::{Merged, merge};
+pub use part::{JobSide, merge_records, run_part, run_part_quantum};
 pub use plan::{Group, Plan, parse_ranges, ranges};
-pub use records::{Merged, Recorded, merge};
+pub use records::Recorded;
+pub use report::report;
+pub use site::{Needs, Site, StepSite};
 pub use slurm::Slurm;
-
-use crate::error::PipelineError;
-use std::collections::BTreeMap;
-use std::path::Path;
-
-/// What a batch system says of one part of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum JobState {
-    Waiting,
-    Running,
-    /// Ended by itself, with status 0.
-    Ended,
-    Failed,
-    TimedOut,
-    OutOfMemory,
-    Cancelled,
-    /// The machine went down, or the job was thrown off it: a restart helps.
-    Lost,
-}
-
-/// A batch system. Each function makes or reads a text; to run the commands is the caller's.
-pub trait Cluster {
-    /// The file that describes a group's array of jobs.
-    fn script(&self, plan: &Plan, group: usize, folder: &Path) -> Result<String, PipelineError>;
-    /// Program and arguments that submit a script behind other jobs.
-    fn submit(&self, script: &Path, after: &[String]) -> Vec<String>;
-    /// The job's id, from what that command said.
-    fn job_id(&self, output: &str) -> Result<String, PipelineError>;
-    fn status(&self, jobs: &[String]) -> Vec<String>;
-    /// States by job id and part, from what the status command said.
-    fn states(&self, output: &str) -> BTreeMap<(String, u32), JobState>;
-    fn cancel(&self, jobs: &[String]) -> Vec<String>;
-}
+pub use state::QuantumState;
+pub use status::{Failure, GroupStatus, StepStatus, SubmissionStatus, status};
+pub use submit::{Cancelled, Submitted, cancel, restart, submit};

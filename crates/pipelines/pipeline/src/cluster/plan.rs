@@ -39,6 +39,18 @@ impl Plan {
         pipeline: &Pipeline,
         data_ids: usize,
     ) -> Result<Self, PipelineError> {
+        Self::of(graph, pipeline, &[], &mut |_, _| data_ids)
+    }
+
+    /// - `done`: by number, quanta that are in no part; empty for none
+    /// - `data_ids`: how many a part of a group has at most, asked with the labels of its steps and how many
+    ///   data ids it has in all
+    pub fn of(
+        graph: &QuantumGraph,
+        pipeline: &Pipeline,
+        done: &[bool],
+        data_ids: &mut dyn FnMut(&[&str], usize) -> usize,
+    ) -> Result<Self, PipelineError> {
         let mut groups: Vec<Group> = Vec::new();
         let mut group_of: Vec<usize> = Vec::new();
         for (task, head) in graph.header.tasks.iter().enumerate() {
@@ -86,7 +98,17 @@ impl Plan {
             }
         }
         for group in &mut groups {
-            group.parts = parts(graph, &group.tasks, data_ids.max(1));
+            let all = by_data_id(graph, &group.tasks, done);
+            let labels = labels(graph, &group.tasks);
+            let size = data_ids(&labels, all.len()).max(1);
+            group.parts = all
+                .chunks(size)
+                .map(|ids| {
+                    let mut part = ids.concat();
+                    part.sort_unstable();
+                    part
+                })
+                .collect();
         }
         Ok(Self { run: graph.header.run.clone(), groups })
     }
@@ -98,24 +120,32 @@ impl Plan {
     }
 }
 
-/// All quanta of a data id are in one part.
-fn parts(graph: &QuantumGraph, tasks: &[usize], data_ids: usize) -> Vec<Vec<u32>> {
+/// The labels of steps.
+pub(crate) fn labels<'a>(graph: &'a QuantumGraph, tasks: &[usize]) -> Vec<&'a str> {
+    tasks.iter().map(|t| graph.header.tasks[*t].label.as_str()).collect()
+}
+
+/// Quanta that are to be done, a list a data id, in the order of the graph.
+fn by_data_id(graph: &QuantumGraph, tasks: &[usize], done: &[bool]) -> Vec<Vec<u32>> {
     let mut places: BTreeMap<Vec<i64>, usize> = BTreeMap::new();
-    let mut parts: Vec<Vec<u32>> = Vec::new();
+    let mut all: Vec<Vec<u32>> = Vec::new();
     for task in tasks {
         let required = graph.header.tasks[*task].required;
         for row in 0..graph.count(*task) as u32 {
             let node = Node { task: *task, row };
-            let count = places.len();
-            let key = graph.key(node)[..required].to_vec();
-            let part = *places.entry(key).or_insert(count) / data_ids;
-            if parts.len() <= part {
-                parts.resize(part + 1, Vec::new());
+            let number = graph.number(node);
+            if done.get(number as usize).copied().unwrap_or(false) {
+                continue;
             }
-            parts[part].push(graph.number(node));
+            let key = graph.key(node)[..required].to_vec();
+            let place = *places.entry(key).or_insert(all.len());
+            if all.len() <= place {
+                all.push(Vec::new());
+            }
+            all[place].push(number);
         }
     }
-    parts
+    all
 }
 
 /// `0-9,12,20-29` of rising numbers.

@@ -1,22 +1,20 @@
 //! Results of cluster jobs as files, merged into the registry once.
 //!
-//! SQLite does not bear many machines that write over a network file system. So a job appends what it
-//! finished to a file of its own (`GROUP-PART.jsonl`, a line a quantum, fsynced a batch), reads those
-//! of the jobs before it to find what they made, and one process merges all of them at the end. A line
-//! that a kill tore is passed over: its quantum is not done, and is done again.
+//! SQLite does not bear many machines that write over a network file system. So each attempt at a part
+//! appends what it finished to a file of its own (`GROUP-PART.ATTEMPT.jsonl`, a line a quantum, fsynced a
+//! batch), reads those of the jobs before it to find what they made, and one process merges all of them at
+//! the end. A line that a kill tore is passed over: its quantum is not done, and is done again.
 
+use crate::cluster::attempt::numbers;
 use crate::error::{PipelineError, StepError};
 use crate::run::record::Record;
-use crate::task::{Datasets, Finished, Session};
+use crate::task::{Datasets, Finished, Lazy, Session};
 use elqui_butler::{Artifact, DataId, Dataset, DatasetId, DatasetType};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// Quanta a transaction.
-const BATCH: usize = 250;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// A repository whose registry is only read; what is finished goes to a file.
 pub struct Recorded<'a> {
@@ -28,9 +26,20 @@ pub struct Recorded<'a> {
 /// What jobs recorded so far.
 #[derive(Default)]
 struct Known {
-    artifacts: HashMap<DatasetId, Artifact>,
-    /// By dataset type and run.
+    /// This job's own are added when they are recorded: from then on it finds them here only.
+    artifacts: RwLock<HashMap<DatasetId, Artifact>>,
+    /// By dataset type and run, before this job.
     existing: HashMap<(String, String), Vec<DataId>>,
+}
+
+impl Known {
+    fn artifact(&self, id: DatasetId) -> Option<Artifact> {
+        self.artifacts.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    fn add(&self, all: impl Iterator<Item = (DatasetId, Artifact)>) {
+        self.artifacts.write().unwrap_or_else(PoisonError::into_inner).extend(all);
+    }
 }
 
 impl<'a> Recorded<'a> {
@@ -41,7 +50,27 @@ impl<'a> Recorded<'a> {
         group: usize,
         part: usize,
     ) -> Result<Self, PipelineError> {
-        let mut known = Known::default();
+        let free = |n: &usize| !folder.join(name(group, part, *n)).exists();
+        let attempt = (0..).find(free).unwrap_or_default();
+        Self::open_attempt(inner, folder, group, part, attempt)
+    }
+
+    /// The same, where the attempt has a number that nobody else has.
+    pub fn open_attempt(
+        inner: &'a dyn Datasets,
+        folder: &Path,
+        group: usize,
+        part: usize,
+        attempt: usize,
+    ) -> Result<Self, PipelineError> {
+        let mut recorded = Self::reading(inner, folder)?;
+        recorded.file = folder.join(name(group, part, attempt));
+        Ok(recorded)
+    }
+
+    /// Without a file: nothing can be finished.
+    pub(crate) fn reading(inner: &'a dyn Datasets, folder: &Path) -> Result<Self, PipelineError> {
+        let (mut known, mut artifacts) = (Known::default(), Vec::new());
         let path = || folder.display().to_string();
         std::fs::create_dir_all(folder)
             .map_err(|source| PipelineError::Read { path: path(), source })?;
@@ -50,27 +79,31 @@ impl<'a> Recorded<'a> {
                 for output in record.outputs {
                     let at = (output.dataset_type, record.quantum.run.clone());
                     known.existing.entry(at).or_default().push(output.data_id);
-                    if let (Some(id), Some(artifact)) = (output.id, output.artifact) {
-                        known.artifacts.insert(id, artifact);
-                    }
+                    artifacts.extend(output.id.zip(output.artifact));
                 }
             }
         }
-        let file = folder.join(format!("{group}-{part}.jsonl"));
-        Ok(Self { inner, file, known: Arc::new(known) })
+        known.add(artifacts.into_iter());
+        Ok(Self { inner, file: PathBuf::new(), known: Arc::new(known) })
     }
 }
 
-/// The files in the order of groups and parts.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, PipelineError> {
+/// Of an attempt's file.
+fn name(group: usize, part: usize, attempt: usize) -> String {
+    match attempt {
+        0 => format!("{group}-{part}.jsonl"),
+        n => format!("{group}-{part}.{n}.jsonl"),
+    }
+}
+
+/// The files in the order of groups, parts and attempts.
+pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, PipelineError> {
     let fail = |source| PipelineError::Read { path: folder.display().to_string(), source };
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let numbers = name.strip_suffix(".jsonl").and_then(|n| n.split_once('-'));
-        let numbers =
-            numbers.and_then(|(g, p)| Some((g.parse::<u32>().ok()?, p.parse::<u32>().ok()?)));
+        let numbers = name.strip_suffix(".jsonl").and_then(numbers);
         all.extend(numbers.map(|n| (n, path.clone())));
     }
     all.sort();
@@ -78,7 +111,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, PipelineError> {
 }
 
 /// Whole lines of a file.
-fn records(file: &Path) -> Result<Vec<Record>, PipelineError> {
+pub(super) fn records(file: &Path) -> Result<Vec<Record>, PipelineError> {
     let fail = |source| PipelineError::Read { path: file.display().to_string(), source };
     let mut all = Vec::new();
     for line in BufReader::new(File::open(file).map_err(fail)?).split(b'\n') {
@@ -86,54 +119,6 @@ fn records(file: &Path) -> Result<Vec<Record>, PipelineError> {
         all.extend(serde_json::from_slice::<Record>(&line.map_err(fail)?).ok());
     }
     Ok(all)
-}
-
-/// What a merge did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Merged {
-    /// Registered now, or by a merge before.
-    pub quanta: usize,
-    /// Recorded by two jobs: the first one counts.
-    pub repeated: usize,
-    /// What the registry refused, and why.
-    pub refused: Vec<String>,
-}
-
-/// Register what all jobs recorded. A merge that was killed is run again: what is registered is
-/// passed over.
-pub fn merge(datasets: &dyn Datasets, folder: &Path) -> Result<Merged, PipelineError> {
-    let mut session = datasets.session()?;
-    let (mut merged, mut seen) = (Merged::default(), HashSet::new());
-    for file in files(folder)? {
-        let mut batch: Vec<Finished> = Vec::new();
-        for record in records(&file)? {
-            let ids: Vec<DatasetId> = record.outputs.iter().filter_map(|o| o.id).collect();
-            if ids.iter().any(|id| seen.contains(id)) {
-                merged.repeated += 1;
-                continue;
-            }
-            seen.extend(ids);
-            batch.push(record.into_finished());
-            if batch.len() == BATCH {
-                commit(session.as_mut(), &std::mem::take(&mut batch), &mut merged);
-            }
-        }
-        commit(session.as_mut(), &batch, &mut merged);
-    }
-    Ok(merged)
-}
-
-fn commit(session: &mut dyn Session, batch: &[Finished], merged: &mut Merged) {
-    if session.commit(batch).is_ok() {
-        merged.quanta += batch.len();
-        return;
-    }
-    for one in batch {
-        match session.commit(std::slice::from_ref(one)) {
-            Ok(()) => merged.quanta += 1,
-            Err(why) => merged.refused.push(format!("{}{}: {why}", one.0.step, one.0.data_id)),
-        }
-    }
 }
 
 impl Datasets for Recorded<'_> {
@@ -173,8 +158,13 @@ impl RecordedSession {
 
 impl Session for RecordedSession {
     fn read(&mut self, d: &Dataset, made: Option<&Artifact>) -> Result<Vec<u8>, StepError> {
-        let made = made.or_else(|| self.known.artifacts.get(&d.id));
-        self.inner.read(d, made)
+        let made = made.cloned().or_else(|| self.known.artifact(d.id));
+        self.inner.read(d, made.as_ref())
+    }
+
+    fn lazy(&mut self, d: &Dataset, made: Option<&Artifact>) -> Result<Lazy, StepError> {
+        let made = made.cloned().or_else(|| self.known.artifact(d.id));
+        self.inner.lazy(d, made.as_ref())
     }
 
     fn write(
@@ -188,8 +178,8 @@ impl Session for RecordedSession {
     }
 
     fn local_path(&mut self, d: &Dataset, made: Option<&Artifact>) -> Option<PathBuf> {
-        let made = made.or_else(|| self.known.artifacts.get(&d.id));
-        self.inner.local_path(d, made)
+        let made = made.cloned().or_else(|| self.known.artifact(d.id));
+        self.inner.local_path(d, made.as_ref())
     }
 
     fn commit(&mut self, quanta: &[Finished]) -> Result<(), StepError> {
@@ -207,7 +197,14 @@ impl Session for RecordedSession {
             // Half a batch may be there: the next one begins on a line of its own.
             self.open = None;
             StepError::Failed(format!("the record `{name}` cannot be written: {e}"))
-        })
+        })?;
+        let made = quanta.iter().flat_map(|(_, made)| made).flat_map(|(_, new)| new);
+        self.known.add(made.filter_map(|new| new.id.zip(new.artifact.clone())));
+        Ok(())
+    }
+
+    fn made_elsewhere(&mut self, quantum: &Finished) -> Result<bool, StepError> {
+        self.inner.made_elsewhere(quantum)
     }
 
     fn existing(&mut self, of: &DatasetType, run: &str) -> Result<Vec<DataId>, StepError> {

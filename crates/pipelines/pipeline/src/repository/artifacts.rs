@@ -5,7 +5,7 @@
 
 use super::error::{RepositoryError, Result};
 use elqui_butler::{
-    Artifact, Dataset, DatasetId, DatasetType, Datastore, Stored, Template, Transfer,
+    Artifact, Dataset, DatasetId, DatasetType, Datastore, StoreError, Stored, Template, Transfer,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -78,11 +78,11 @@ impl Artifacts {
 
     /// The bytes, compared with size and checksum. What a cache had damaged is fetched again.
     pub fn read(&self, id: DatasetId, artifact: &Artifact) -> Result<Vec<u8>> {
-        let bytes = self.read_unchecked(artifact)?;
+        let bytes = self.read_unchecked(id, artifact)?;
         let Some(why) = wrong(artifact, &bytes) else { return Ok(bytes) };
         if self.store.origin().is_some() {
             self.store.evict(&artifact.path);
-            let bytes = self.read_unchecked(artifact)?;
+            let bytes = self.read_unchecked(id, artifact)?;
             if wrong(artifact, &bytes).is_none() {
                 return Ok(bytes);
             }
@@ -90,12 +90,21 @@ impl Artifacts {
         Err(RepositoryError::Damaged { dataset: id.to_string(), path: artifact.path.clone(), why })
     }
 
-    fn read_unchecked(&self, artifact: &Artifact) -> Result<Vec<u8>> {
+    fn read_unchecked(&self, id: DatasetId, artifact: &Artifact) -> Result<Vec<u8>> {
+        let dangling = |place: String| RepositoryError::Dangling {
+            dataset: id.to_string(),
+            path: artifact.path.clone(),
+            place,
+        };
         match outside(artifact) {
-            Some(path) => {
-                Ok(std::fs::read(path).map_err(|e| elqui_codec::CodecError::read(path, e))?)
-            }
-            None => Ok(self.store.get(&artifact.path)?),
+            Some(path) => std::fs::read(path).map_err(|e| match e.kind() {
+                std::io::ErrorKind::NotFound => dangling("where it was ingested from".into()),
+                _ => elqui_codec::CodecError::read(path, e).into(),
+            }),
+            None => self.store.get(&artifact.path).map_err(|e| match e {
+                StoreError::Missing { store, .. } => dangling(format!("in the store {store}")),
+                other => other.into(),
+            }),
         }
     }
 
@@ -114,6 +123,17 @@ impl Artifacts {
         }
         Ok(())
     }
+}
+
+/// Whether other datasets may be in the same file. The formatter then ends with this one's part of it,
+/// `fits[detector=5]`.
+pub(super) fn is_shared(artifact: &Artifact) -> bool {
+    artifact.formatter.ends_with(']')
+}
+
+/// The ending of an artifact's file.
+pub(super) fn file_ending(artifact: &Artifact) -> &str {
+    artifact.formatter.split('[').next().unwrap_or_default()
 }
 
 /// `{run}/{datasetType}/.../{datasetType}_{dimensions}_{id}`.
@@ -139,7 +159,7 @@ fn artifact(stored: Stored, ending: &str) -> Artifact {
 }
 
 /// What is wrong with the bytes of an artifact.
-pub(super) fn wrong(artifact: &Artifact, bytes: &[u8]) -> Option<String> {
+fn wrong(artifact: &Artifact, bytes: &[u8]) -> Option<String> {
     if bytes.len() as i64 != artifact.size_bytes {
         return Some(format!("it has {} bytes instead of {}", bytes.len(), artifact.size_bytes));
     }

@@ -21,6 +21,11 @@ pub enum RepositoryError {
         "the file `{path}` of dataset {dataset} is damaged: {why}; restore it, or remove the dataset and make it again"
     )]
     Damaged { dataset: String, path: String, why: String },
+    #[error(
+        "the file `{path}` of dataset {dataset} is not there any more {place}: restore it, or remove the dataset with \
+         `elqui repo rm` and make it again; `elqui repo verify` lists all such"
+    )]
+    Dangling { dataset: String, path: String, place: String },
     #[error("`{}` cannot be ingested: {why}", file.display())]
     Ingest { file: PathBuf, why: String },
     #[error("`{}` cannot be imported: {why}", file.display())]

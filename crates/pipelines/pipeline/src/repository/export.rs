@@ -1,9 +1,11 @@
 //! Export: datasets, what they refer to and their files into a folder that another repository imports.
 //!
 //! Files first, the manifest last and atomically: a folder with a manifest is a whole export.
+//! The collections that hold the datasets come along: runs, tags, validities, and the part of each chain
+//! that leads to them.
 
 use super::Repository;
-use super::artifacts::{Artifacts, outside};
+use super::artifacts::{Artifacts, file_ending, outside};
 use super::error::{RepositoryError, Result};
 use super::manifest::{self, ExportedDataset, Line};
 use elqui_butler::{
@@ -70,22 +72,28 @@ impl Repository {
 
         let store = FolderStore::open(&folder.join(manifest::FILES))?;
         let files_here = self.artifacts();
-        let files: Vec<Result<Option<Artifact>>> = all
-            .par_iter()
-            .map(|(d, a)| hand_over(&files_here, &store, d, a.as_ref(), mode))
-            .collect();
-        for (((dataset, _), artifact), quantum) in all.iter().zip(files).zip(made) {
-            let artifact = artifact?;
-            done.bytes += artifact.as_ref().map_or(0, |a| a.size_bytes);
+        // A file of several datasets is handed over once.
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        let paths = all.iter().map(|(_, a)| a.as_ref().map(|a| a.path.as_str())).enumerate();
+        let of: Vec<usize> =
+            paths.map(|(k, path)| path.map_or(k, |p| *first.entry(p).or_insert(k))).collect();
+        let files = all.par_iter().enumerate().map(|(k, (d, a))| match (a, of[k] == k) {
+            (Some(artifact), true) => hand_over(&files_here, &store, d, artifact, mode).map(Some),
+            _ => Ok(None),
+        });
+        let files = files.collect::<Vec<_>>().into_iter().collect::<Result<Vec<_>>>()?;
+        done.bytes = files.iter().flatten().map(|a| a.size_bytes).sum();
+        for (k, ((dataset, artifact), quantum)) in all.iter().zip(made).enumerate() {
+            let handed = files[of[k]].clone();
+            let artifact = handed
+                .zip(artifact.as_ref())
+                .map(|(file, own)| Artifact { formatter: own.formatter.clone(), ..file });
             done.datasets += 1;
             let dataset = dataset.clone();
             lines.push(Line::Dataset(ExportedDataset { dataset, quantum, artifact }));
         }
-        for (dataset, _) in &all {
-            for (collection, validity) in self.registry.validities(dataset.id)? {
-                lines.push(Line::Validity { collection, dataset: dataset.id, validity });
-            }
-        }
+        let datasets: Vec<&Dataset> = all.iter().map(|(d, _)| d).collect();
+        lines.extend(self.held_by(&datasets)?);
         lines.push(Line::End { lines: lines.len() });
         let file = folder.join(manifest::FILE);
         atomic_write(&file, |to: &mut dyn Write| {
@@ -170,17 +178,13 @@ fn hand_over(
     here: &Artifacts,
     to: &FolderStore,
     dataset: &Dataset,
-    artifact: Option<&Artifact>,
+    artifact: &Artifact,
     mode: Transfer,
-) -> Result<Option<Artifact>> {
-    let Some(artifact) = artifact else { return Ok(None) };
+) -> Result<Artifact> {
+    let ending = file_ending(artifact);
+    let dot = if ending.is_empty() { "" } else { "." };
     let path = match outside(artifact) {
-        Some(_) => format!(
-            "in_place/{}{}{}",
-            dataset.id,
-            if artifact.formatter.is_empty() { "" } else { "." },
-            artifact.formatter
-        ),
+        Some(_) => format!("in_place/{}{dot}{ending}", dataset.id),
         None => artifact.path.clone(),
     };
     check_store_path(&path)?;
@@ -190,10 +194,10 @@ fn hand_over(
         && let Some(local) = here.local_path(artifact)
         && to.put_file(&path, &local, mode, false).is_ok()
     {
-        return Ok(Some(Artifact { path, ..artifact.clone() }));
+        return Ok(Artifact { path, ..artifact.clone() });
     }
     let stored = to.put(&path, &here.read(dataset.id, artifact)?)?;
-    Ok(Some(Artifact { path, checksum: stored.checksum, ..artifact.clone() }))
+    Ok(Artifact { path, checksum: stored.checksum, ..artifact.clone() })
 }
 
 /// With what a record implies.

@@ -1,13 +1,15 @@
-//! Import: an export's datasets with their ids, all of them or none.
+//! Import: an export's datasets with their ids, all of them or none, and the collections that hold them.
 //!
 //! A dataset that is there already with the same name, run and checksum is passed over, so importing twice
 //! changes nothing; one whose id means something else here is refused before anything is written.
 
 use super::Repository;
+use super::artifacts::{Artifacts, is_shared};
 use super::error::{RepositoryError, Result};
 use super::manifest::{self, ExportedDataset, Line};
+use super::membership::Membership;
 use elqui_butler::{
-    Artifact, CollectionKind, Dataset, DatasetId, Datastore, Quantum, Timespan, Transfer,
+    Artifact, CollectionKind, Dataset, DatasetId, DatasetType, Datastore, Quantum, Transfer,
     check_store_path,
 };
 use elqui_datastore::FolderStore;
@@ -36,7 +38,7 @@ impl Repository {
         }
         let (mut records, mut types, mut datasets) = (Vec::new(), Vec::new(), Vec::new());
         let mut quanta: HashMap<DatasetId, Quantum> = HashMap::new();
-        let mut validities: Vec<(String, DatasetId, Timespan)> = Vec::new();
+        let mut membership = Membership::default();
         for line in manifest::read(folder)? {
             match line {
                 Line::Record(record) => records.push(record),
@@ -46,7 +48,11 @@ impl Repository {
                     quanta.insert(quantum.id, quantum);
                 }
                 Line::Validity { collection, dataset, validity } => {
-                    validities.push((collection, dataset, validity));
+                    membership.validities.push((collection, dataset, validity));
+                }
+                Line::Collection(one) => membership.collections.push(one),
+                Line::Tag { collection, dataset } => {
+                    membership.tags.entry(collection).or_default().push(dataset);
                 }
                 Line::Export { .. } | Line::End { .. } => {}
             }
@@ -68,8 +74,15 @@ impl Repository {
                 return Err(refuse(why));
             }
         }
+        let names = datasets.iter().map(|d| (d.dataset.id, &d.dataset.name)).collect();
+        if let Some(why) = self.no_room(&membership, &names)? {
+            return Err(refuse(why));
+        }
         for of in &types {
             self.registry.register_dataset_type(of)?;
+        }
+        for run in membership.collections.iter().filter(|c| c.kind == CollectionKind::Run) {
+            self.registry.register_collection(&run.name, run.kind, &run.doc)?;
         }
         let runs: HashSet<&str> = todo.iter().map(|d| d.dataset.run.as_str()).collect();
         for run in runs.into_iter().chain(quanta.values().map(|q| q.run.as_str())) {
@@ -82,19 +95,25 @@ impl Repository {
             from.push((*one, of));
         }
         let source = FolderStore::open(&folder.join(manifest::FILES))?;
+        // A file of several datasets is taken once; where some of them are here already, so is it.
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for (k, (one, _)) in from.iter().enumerate() {
+            if let Some(artifact) = &one.artifact {
+                first.entry(&artifact.path).or_insert(k);
+            }
+        }
+        let here = self.files_here(&datasets, &first)?;
+        let artifacts = self.artifacts();
+        let is_first = |k: usize, a: &Artifact| first.get(a.path.as_str()) == Some(&k);
         let taken: Vec<Result<Option<Artifact>>> = from
             .par_iter()
-            .map(|(one, of)| {
-                let Some(artifact) = &one.artifact else { return Ok(None) };
-                let path = intact(&source, &file, artifact)?;
-                let take = |mode| self.artifacts.take(of, &one.dataset, &path, mode, false);
-                let kept = match mode {
-                    // The old name stays until the row is there.
-                    Transfer::Move => take(Transfer::Link).or_else(|_| take(Transfer::Copy)),
-                    mode => take(mode),
-                }?;
-                let (formatter, checksum) = (artifact.formatter.clone(), artifact.checksum.clone());
-                Ok(Some(Artifact { formatter, checksum, ..kept }))
+            .enumerate()
+            .map(|(k, (one, of))| match &one.artifact {
+                Some(a) if is_first(k, a) && !here.contains_key(a.path.as_str()) => {
+                    let path = intact(&source, &file, a)?;
+                    take_in(&artifacts, of, &one.dataset, &path, mode).map(Some)
+                }
+                _ => Ok(None),
             })
             .collect();
         let (mut kept, mut failed) = (Vec::new(), None);
@@ -109,6 +128,13 @@ impl Repository {
             self.take_back(&files);
             return Err(error);
         }
+        let place = |artifact: &Artifact| -> Option<Artifact> {
+            let path = artifact.path.as_str();
+            let taken = first.get(path).and_then(|k| kept[*k].as_ref());
+            let path = here.get(path).cloned().or_else(|| taken.map(|a| a.path.clone()))?;
+            Some(Artifact { path, ..artifact.clone() })
+        };
+        let kept = todo.iter().map(|one| one.artifact.as_ref().and_then(place)).collect();
         let parts = parts(&todo, kept, &quanta);
         let mut done = Imported {
             new: todo.len(),
@@ -126,18 +152,30 @@ impl Repository {
                 return Err(error.into());
             }
         }
-        for (collection, id, validity) in validities {
-            self.registry.register_collection(&collection, CollectionKind::Calibration, "")?;
-            if !self.registry.validities(id)?.contains(&(collection.clone(), validity)) {
-                self.registry.certify(&collection, &[id], validity)?;
-            }
-        }
+        self.set_membership(&membership)?;
         if mode == Transfer::Move {
             for artifact in todo.iter().filter_map(|d| d.artifact.as_ref()) {
                 source.delete(&artifact.path)?;
             }
         }
         Ok(done)
+    }
+
+    /// Of the export's files that are to come, those that are here as files of other datasets: theirs to ours.
+    fn files_here<'a>(
+        &mut self,
+        datasets: &'a [ExportedDataset],
+        wanted: &HashMap<&str, usize>,
+    ) -> Result<HashMap<&'a str, String>> {
+        let mut found = HashMap::new();
+        for one in datasets {
+            let Some(artifact) = one.artifact.as_ref().filter(|a| is_shared(a)) else { continue };
+            if wanted.contains_key(artifact.path.as_str()) {
+                let here = self.registry.artifacts(&[one.dataset.id])?.pop();
+                found.extend(here.map(|(_, a)| (artifact.path.as_str(), a.path)));
+            }
+        }
+        Ok(found)
     }
 
     /// Whether a dataset that is here is the one that is to come.
@@ -165,6 +203,21 @@ impl Repository {
             ));
         }
         Ok(())
+    }
+}
+
+fn take_in(
+    artifacts: &Artifacts,
+    of: &DatasetType,
+    dataset: &Dataset,
+    path: &Path,
+    mode: Transfer,
+) -> Result<Artifact> {
+    let take = |mode| artifacts.take(of, dataset, path, mode, false);
+    match mode {
+        // The old name stays until the row is there.
+        Transfer::Move => take(Transfer::Link).or_else(|_| take(Transfer::Copy)),
+        mode => take(mode),
     }
 }
 

@@ -3,7 +3,9 @@
 //! The last line counts the others, so an export that was cut off is known by its missing end.
 
 use super::error::{RepositoryError, Result};
-use elqui_butler::{Artifact, Dataset, DatasetId, DatasetType, DimensionRecord, Quantum, Timespan};
+use elqui_butler::{
+    Artifact, Collection, Dataset, DatasetId, DatasetType, DimensionRecord, Quantum, Timespan,
+};
 use elqui_codec::CodecError;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -11,7 +13,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 pub const FILE: &str = "manifest.jsonl";
-pub const VERSION: u32 = 1;
+/// Version 1 had no collections and no tags; it is read as well.
+pub const VERSION: u32 = 2;
 /// The folder of the artifacts, beside the manifest.
 pub const FILES: &str = "files";
 
@@ -30,6 +33,12 @@ pub enum Line {
         collection: String,
         dataset: DatasetId,
         validity: Timespan,
+    },
+    /// A run, tagged or calibration collection that holds some of them, or a chain of such.
+    Collection(Collection),
+    Tag {
+        collection: String,
+        dataset: DatasetId,
     },
     /// The last line: how many there are before it.
     End {
@@ -60,7 +69,7 @@ pub fn read(folder: &Path) -> Result<Vec<Line>> {
         let line: Line =
             serde_json::from_str(&text).map_err(|e| bad(format!("line {}: {e}", k + 1)))?;
         match line {
-            Line::Export { version } if k == 0 && version == VERSION => {}
+            Line::Export { version } if k == 0 && (1..=VERSION).contains(&version) => {}
             Line::Export { version } if k == 0 => {
                 let why = format!("its version is {version}, this program knows {VERSION}");
                 return Err(bad(why));

@@ -11,7 +11,9 @@ mod error;
 mod export;
 mod import;
 mod ingest;
+mod look;
 mod manifest;
+mod membership;
 mod provenance;
 mod verify;
 
@@ -20,7 +22,8 @@ pub use config::{CacheAt, PostgresAt, RegistryAt, RepositoryConfig, S3At, StoreA
 pub use error::RepositoryError;
 pub use export::Exported;
 pub use import::Imported;
-pub use ingest::{Describe, Described, Ingest, Ingested};
+pub use ingest::{Ingest, Ingested};
+pub use look::{Describe, DescribeAll, Described};
 pub use provenance::Origin;
 pub use verify::{BadArtifact, Garbage, Verified};
 
@@ -241,10 +244,24 @@ impl Repository {
         Ok(self.artifacts.local_path(&artifact))
     }
 
-    /// Remove datasets and their files: rows first, all of them or none.
+    /// Remove datasets and their files: rows first, all of them or none. A file that holds several
+    /// datasets goes with the last of them.
     pub fn remove(&mut self, ids: &[DatasetId]) -> Result<()> {
-        for (_, artifact) in self.registry.remove_datasets(ids)? {
-            self.artifacts.remove(&artifact)?;
+        let gone = self.registry.remove_datasets(ids)?;
+        let shared = gone.iter().filter(|(_, a)| artifacts::is_shared(a));
+        let mut asked: HashSet<&str> = shared.map(|(_, a)| a.path.as_str()).collect();
+        let mut kept: HashSet<String> = HashSet::new();
+        if !asked.is_empty() {
+            // No index has paths, and few files are shared: one walk for all of them.
+            self.registry.each_artifact(|_, artifact| {
+                if asked.remove(artifact.path.as_str()) {
+                    kept.insert(artifact.path);
+                }
+                !asked.is_empty()
+            })?;
+        }
+        for (_, artifact) in gone.iter().filter(|(_, a)| !kept.contains(&a.path)) {
+            self.artifacts.remove(artifact)?;
         }
         Ok(())
     }

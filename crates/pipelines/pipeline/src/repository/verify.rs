@@ -1,15 +1,18 @@
 //! `verify` rereads every artifact against its checksum; `gc` removes what no row names.
 
 use super::Repository;
-use super::artifacts::{outside, wrong};
+use super::artifacts::{is_shared, outside};
 use super::error::Result;
 use elqui_butler::{Artifact, DatasetId, Datastore, Listed, StoreError};
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Files that are read while the registry is not asked for more.
-const BATCH: usize = 4096;
+const BATCH: usize = 1024;
+/// Between two tellings of how far it is.
+const TELL: Duration = Duration::from_secs(1);
 
 /// An artifact that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,36 +45,32 @@ pub struct Garbage {
 }
 
 impl Repository {
-    /// Reread every artifact, several at once, past any cache. `progress` is told how many are done.
+    /// Reread every artifact, several at once, block by block, past any cache. `progress` is told how
+    /// many files are done, once a second and at the end. A file of several datasets is read once.
     pub fn verify(&mut self, progress: &mut dyn FnMut(usize)) -> Result<Verified> {
-        let mut all: Vec<(DatasetId, Artifact)> = Vec::new();
-        self.registry.each_artifact(|id, artifact| {
-            all.push((id, artifact));
-            true
-        })?;
         let mut report = Verified { registry: self.registry.check()?, ..Verified::default() };
         let artifacts = self.artifacts();
         let store = artifacts.store();
-        let store = store.origin().unwrap_or(store);
-        for batch in all.chunks(BATCH) {
-            let mut bad: Vec<BadArtifact> = batch
-                .par_iter()
-                .filter_map(|(id, artifact)| {
-                    let why = examine(store, artifact)?;
-                    Some(BadArtifact { dataset: *id, path: artifact.path.clone(), why })
-                })
-                .collect();
-            // One that was removed since the listing is not missed.
-            bad.retain(
-                |b| matches!(self.registry.artifacts(&[b.dataset]), Ok(found) if !found.is_empty()),
-            );
-            report.bad.extend(bad);
-            report.files += batch.len();
-            report.bytes += batch.iter().map(|(_, a)| a.size_bytes).sum::<i64>();
-            let known = |a: &Artifact| elqui_datastore::matches(&a.checksum, "").is_some();
-            report.without_checksum += batch.iter().filter(|(_, a)| !known(a)).count();
-            progress(report.files);
-        }
+        let mut walk = Walk {
+            store: store.origin().unwrap_or(store),
+            shared: HashSet::new(),
+            wrong: HashMap::new(),
+            told: Instant::now(),
+        };
+        let mut batch: Vec<(DatasetId, Artifact)> = Vec::with_capacity(BATCH);
+        self.registry.each_artifact(|id, artifact| {
+            batch.push((id, artifact));
+            if batch.len() == BATCH {
+                walk.examine(&mut batch, &mut report, progress);
+            }
+            true
+        })?;
+        walk.examine(&mut batch, &mut report, progress);
+        progress(report.files);
+        // One that was removed since the listing is not missed.
+        report.bad.retain(
+            |b| matches!(self.registry.artifacts(&[b.dataset]), Ok(found) if !found.is_empty()),
+        );
         Ok(report)
     }
 
@@ -82,17 +81,17 @@ impl Repository {
         let store = artifacts.store();
         // The store first, the registry after it: what is named later was not old when listed.
         let (files, leftovers) = (store.list("")?, store.leftovers()?);
-        let mut named = HashSet::new();
+        let mut unnamed: HashMap<&str, &Listed> = files.iter().map(|f| (&*f.path, f)).collect();
         self.registry.each_artifact(|_, artifact| {
-            named.insert(artifact.path);
+            unnamed.remove(artifact.path.as_str());
             true
         })?;
         let mut found = Garbage::default();
-        for file in files.into_iter().filter(|f| !named.contains(&f.path)) {
+        for file in files.iter().filter(|f| unnamed.contains_key(&*f.path)) {
             if file.age_s < age_s {
                 found.too_young += 1;
             } else {
-                found.orphans.push(file);
+                found.orphans.push(file.clone());
             }
         }
         for file in leftovers {
@@ -105,9 +104,8 @@ impl Repository {
         if dry_run {
             return Ok(found);
         }
-        for file in &found.orphans {
-            store.delete(&file.path)?;
-        }
+        // A bucket answers many at once.
+        found.orphans.par_iter().try_for_each(|file| store.delete(&file.path).map(|_| ()))?;
         for file in &found.leftovers {
             store.delete_leftover(&file.path)?;
         }
@@ -115,30 +113,81 @@ impl Repository {
     }
 }
 
+/// A walk through all artifacts.
+struct Walk<'a> {
+    store: &'a dyn Datastore,
+    /// Paths of files with several datasets that were read, and what was wrong with them.
+    shared: HashSet<String>,
+    wrong: HashMap<String, String>,
+    told: Instant,
+}
+
+impl Walk<'_> {
+    /// Read what is in the batch, and empty it.
+    fn examine(
+        &mut self,
+        batch: &mut Vec<(DatasetId, Artifact)>,
+        report: &mut Verified,
+        progress: &mut dyn FnMut(usize),
+    ) {
+        let fresh = |a: &Artifact| !is_shared(a) || self.shared.insert(a.path.clone());
+        let wanted: Vec<bool> = batch.iter().map(|(_, a)| a).map(fresh).collect();
+        let store = self.store;
+        let found: Vec<Option<String>> = batch
+            .par_iter()
+            .zip(&wanted)
+            .map(|((_, artifact), wanted)| wanted.then(|| examine(store, artifact)).flatten())
+            .collect();
+        for (((id, artifact), why), wanted) in batch.drain(..).zip(found).zip(wanted) {
+            let known = elqui_datastore::matches(&artifact.checksum, "").is_some();
+            if wanted {
+                report.files += 1;
+                report.bytes += artifact.size_bytes;
+                report.without_checksum += usize::from(!known);
+            }
+            let shared = is_shared(&artifact);
+            if let Some(why) = why.as_ref().filter(|_| shared) {
+                self.wrong.insert(artifact.path.clone(), why.clone());
+            }
+            let why = why.or_else(|| self.wrong.get(&artifact.path).filter(|_| shared).cloned());
+            if let Some(why) = why {
+                report.bad.push(BadArtifact { dataset: id, path: artifact.path, why });
+            }
+        }
+        if self.told.elapsed() > TELL {
+            self.told = Instant::now();
+            progress(report.files);
+        }
+    }
+}
+
 /// What is wrong with an artifact, if anything is.
 fn examine(store: &dyn Datastore, artifact: &Artifact) -> Option<String> {
     let local =
         outside(artifact).map(Path::to_path_buf).or_else(|| store.local_path(&artifact.path));
-    let Some(path) = local else {
-        return match store.get(&artifact.path) {
-            Ok(bytes) => wrong(artifact, &bytes),
-            Err(StoreError::Missing { .. }) => Some("it is not there".to_string()),
-            Err(e) => Some(e.to_string()),
-        };
+    let summed = !artifact.checksum.is_empty();
+    let failed = |e: StoreError| match e {
+        StoreError::Missing { .. } => "it is not there".to_string(),
+        e => e.to_string(),
     };
-    if artifact.checksum.is_empty() {
-        return match std::fs::metadata(&path) {
-            Ok(about) if about.len() as i64 == artifact.size_bytes => None,
-            Ok(about) => {
-                Some(format!("it has {} bytes instead of {}", about.len(), artifact.size_bytes))
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Some("it is not there".to_string())
-            }
-            Err(e) => Some(e.to_string()),
-        };
-    }
-    match elqui_datastore::checksum_file(&path) {
+    let failed_here = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::NotFound => "it is not there".to_string(),
+        _ => e.to_string(),
+    };
+    let found = match (local, summed) {
+        (Some(path), true) => elqui_datastore::checksum_file(&path).map_err(failed_here),
+        (Some(path), false) => {
+            std::fs::metadata(&path).map(|m| (String::new(), m.len())).map_err(failed_here)
+        }
+        (None, true) => elqui_datastore::checksum_stored(store, &artifact.path).map_err(failed),
+        (None, false) => match store.size_bytes(&artifact.path) {
+            Ok(Some(size)) => Ok((String::new(), size)),
+            Ok(None) => Err("it is not there".to_string()),
+            Err(e) => Err(failed(e)),
+        },
+    };
+    match found {
+        Err(why) => Some(why),
         Ok((_, size)) if size as i64 != artifact.size_bytes => {
             Some(format!("it has {size} bytes instead of {}", artifact.size_bytes))
         }
@@ -146,7 +195,5 @@ fn examine(store: &dyn Datastore, artifact: &Artifact) -> Option<String> {
             Some("its checksum differs".to_string())
         }
         Ok(_) => None,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Some("it is not there".to_string()),
-        Err(e) => Some(e.to_string()),
     }
 }

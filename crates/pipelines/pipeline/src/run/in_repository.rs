@@ -2,10 +2,11 @@
 
 use crate::error::StepError;
 use crate::repository::{Artifacts, Repository, RepositoryError};
-use crate::task::{Datasets, Finished, Session};
+use crate::task::{Datasets, Finished, Lazy, Session};
 use elqui_butler::{Artifact, DataId, Dataset, DatasetType};
 use elqui_registry::{DatasetQuery, NewDataset, RegistryError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The repository in a folder.
 pub struct InRepository {
@@ -45,6 +46,15 @@ impl Session for Open {
         })
     }
 
+    fn lazy(&mut self, d: &Dataset, made: Option<&Artifact>) -> Result<Lazy, StepError> {
+        let artifact = match made {
+            Some(artifact) => artifact.clone(),
+            None => self.repository.artifact(d.id)?,
+        };
+        let (files, id) = (self.artifacts.clone(), d.id);
+        Ok(Arc::new(move || Ok(files.read(id, &artifact)?)))
+    }
+
     fn write(
         &mut self,
         d: &Dataset,
@@ -52,7 +62,31 @@ impl Session for Open {
         ending: &str,
         bytes: &[u8],
     ) -> Result<Option<Artifact>, StepError> {
+        // Another process may run the same graph: what it has registered is not replaced by anything else. What is there
+        // without a row was left by a killed attempt, and is.
+        let known = self.repository.registry().artifacts(&[d.id])?.pop();
+        if let Some((_, known)) = known {
+            if known.checksum == elqui_datastore::checksum(bytes) {
+                return Ok(Some(known));
+            }
+            return Err(StepError::Failed(format!(
+                "{d} was made by another process meanwhile, with other bytes: two runs of one graph into one run \
+                 collection need steps that give the same every time; let one of them end, or choose another run"
+            )));
+        }
         Ok(Some(self.artifacts.write(of, d, ending, bytes)?))
+    }
+
+    fn made_elsewhere(&mut self, quantum: &Finished) -> Result<bool, StepError> {
+        for new in quantum.1.iter().flat_map(|(_, all)| all) {
+            let Some(id) = new.id else { return Ok(false) };
+            let known = self.repository.registry().artifacts(&[id])?.pop().map(|(_, a)| a);
+            let same = |a: &Artifact, b: &Artifact| a.checksum == b.checksum && a.path == b.path;
+            if !known.zip(new.artifact.as_ref()).is_some_and(|(a, b)| same(&a, b)) {
+                return Ok(false);
+            }
+        }
+        Ok(!quantum.1.is_empty())
     }
 
     fn local_path(&mut self, d: &Dataset, made: Option<&Artifact>) -> Option<PathBuf> {

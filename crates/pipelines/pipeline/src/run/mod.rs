@@ -46,7 +46,7 @@ pub fn prepare(graph: &QuantumGraph, registry: &mut Registry) -> Result<(), Pipe
 }
 
 /// The steps of the pipeline in the graph's order; configurations must be the graph's.
-fn steps<'a>(
+pub(crate) fn steps<'a>(
     graph: &QuantumGraph,
     pipeline: &'a Pipeline,
 ) -> Result<Vec<&'a PipelineStep>, PipelineError> {
@@ -77,7 +77,11 @@ pub fn run_graph(
 ) -> Result<RunReport, PipelineError> {
     let steps = steps(graph, pipeline)?;
     let stop = |why: String| PipelineError::Run { run: graph.header.run.clone(), why };
-    for step in &steps {
+    for (task, step) in steps.iter().enumerate() {
+        let of_task = |n: &u32| graph.node(*n).is_some_and(|node| node.task == task);
+        if options.part.as_ref().is_some_and(|part| !part.iter().any(of_task)) {
+            continue;
+        }
         let peak = step.peak_memory_bytes();
         if peak > options.memory_bytes {
             return Err(stop(format!(
@@ -188,7 +192,10 @@ fn worker(
 }
 
 /// By number, whether the run has a quantum's outputs already: one question a type.
-fn existing(graph: &QuantumGraph, datasets: &dyn Datasets) -> Result<Vec<bool>, PipelineError> {
+pub(crate) fn existing(
+    graph: &QuantumGraph,
+    datasets: &dyn Datasets,
+) -> Result<Vec<bool>, PipelineError> {
     let mut session = datasets.session()?;
     let mut there: Vec<Vec<bool>> = Vec::new();
     for (kind, head) in graph.header.types.iter().enumerate() {
@@ -221,7 +228,7 @@ fn existing(graph: &QuantumGraph, datasets: &dyn Datasets) -> Result<Vec<bool>, 
 }
 
 /// Who waits for whom, by numbers.
-fn successors(graph: &QuantumGraph) -> Edges {
+pub(crate) fn successors(graph: &QuantumGraph) -> Edges {
     let mut pairs = Vec::new();
     for number in 0..graph.len() as u32 {
         let Some(node) = graph.node(number) else { break };

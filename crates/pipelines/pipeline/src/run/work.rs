@@ -118,7 +118,11 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        let finished = isolated::launch(launcher, number, made, context)?;
+        let mut finished = isolated::launch(launcher, number, made, context)?;
+        if finished.0.peak_memory_bytes == 0 {
+            // The worker did not measure itself.
+            finished.0.peak_memory_bytes = context.peak_memory_bytes() as i64;
+        }
         self.remember(node, &finished);
         Ok(finished)
     }
@@ -150,8 +154,8 @@ impl<'a> Work<'a> {
             started_ns,
             wall_s: wall.elapsed().as_secs_f64(),
             cpu_s: (self.options.clocks.cpu_s)() - cpu,
-            // Threads share their memory: it is measured for processes of their own alone.
-            peak_memory_bytes: 0,
+            // Threads share their memory: it is known of processes alone. 0 is `not measured`.
+            peak_memory_bytes: context.peak_memory_bytes() as i64,
             inputs: ids,
             outputs: outputs.iter().map(|o| o.dataset.id).collect(),
         };

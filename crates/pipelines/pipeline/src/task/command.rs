@@ -120,9 +120,13 @@ impl CommandSpec {
     }
 }
 
-/// Names in braces.
+/// Names in braces. What is no name is the program's own matter: `{print $1}` of awk.
 fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name)
+    let plain = |n: &&str| {
+        !n.is_empty() && n.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
+    };
+    let braced = text.split('{').skip(1).filter_map(|part| part.split_once('}'));
+    braced.map(|(name, _)| name).filter(plain)
 }
 
 /// A configured command.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,7 @@ pub struct Context {
     timeout: Option<Duration>,
     log_path: Option<PathBuf>,
     log: Mutex<Option<File>>,
+    peak_memory_bytes: AtomicU64,
 }
 
 impl Context {
@@ -48,6 +49,7 @@ impl Context {
             timeout,
             log_path: None,
             log: Mutex::new(None),
+            peak_memory_bytes: AtomicU64::new(0),
         }
     }
 
@@ -97,6 +99,15 @@ impl Context {
             let seconds = self.started.elapsed().as_secs_f64();
             let _ = file.write_all(format!("{seconds:9.3} {line}\n").as_bytes());
         }
+    }
+
+    /// What processes of this attempt took at most, as far as it was seen; 0 where there were none.
+    pub(crate) fn peak_memory_bytes(&self) -> u64 {
+        self.peak_memory_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn saw_memory(&self, bytes: u64) {
+        self.peak_memory_bytes.fetch_max(bytes, Ordering::Relaxed);
     }
 
     /// Where this quantum's log is.

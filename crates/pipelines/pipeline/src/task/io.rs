@@ -8,6 +8,10 @@ use crate::task::{SlotInfo, TaskInfo};
 use elqui_butler::{Artifact, DataId, Dataset, DatasetType, Quantum};
 use elqui_registry::NewDataset;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Reads one dataset's bytes when it is called.
+pub type Lazy = Arc<dyn Fn() -> Result<Vec<u8>, StepError> + Send + Sync>;
 
 /// A repository, as executors see it.
 pub trait Datasets: Sync {
@@ -24,6 +28,12 @@ pub trait Session {
         dataset: &Dataset,
         artifact: Option<&Artifact>,
     ) -> Result<Vec<u8>, StepError>;
+
+    /// As `read`, later and by any thread. A session that cannot do that reads now.
+    fn lazy(&mut self, dataset: &Dataset, artifact: Option<&Artifact>) -> Result<Lazy, StepError> {
+        let bytes = self.read(dataset, artifact)?;
+        Ok(Arc::new(move || Ok(bytes.clone())))
+    }
 
     /// Keep bytes, whole or not at all, where nobody sees them before the commit. A file that is
     /// there already was left by a killed attempt and is replaced. A store of nothing gives no artifact.
@@ -44,6 +54,12 @@ pub trait Session {
     /// Register quanta and what they made, all in one transaction. One that is known by its id is
     /// passed over.
     fn commit(&mut self, quanta: &[Finished]) -> Result<(), StepError>;
+
+    /// After a commit that was refused: whether somebody else has registered the same outputs with
+    /// the same content, so that nothing is lost.
+    fn made_elsewhere(&mut self, _quantum: &Finished) -> Result<bool, StepError> {
+        Ok(false)
+    }
 
     /// Which of a type's data ids the run holds already, asked once a type when a run is resumed.
     fn existing(&mut self, of: &DatasetType, run: &str) -> Result<Vec<DataId>, StepError>;
@@ -113,6 +129,19 @@ impl<'a> Io<'a> {
         for stored in &found.datasets {
             let bytes = self.session.read(&stored.dataset, stored.artifact.as_ref())?;
             all.push((stored.dataset.name.data_id.clone(), bytes));
+        }
+        Ok(all)
+    }
+
+    /// The datasets of a slot: data ids, and how to read each.
+    pub fn lazy(&mut self, slot: &str) -> Result<Vec<(DataId, Lazy)>, StepError> {
+        let Some(found) = self.inputs.iter().find(|s| s.info.name == slot) else {
+            return Err(StepError::Failed(format!("the step has no input `{slot}`")));
+        };
+        let mut all = Vec::with_capacity(found.datasets.len());
+        for stored in &found.datasets {
+            let lazy = self.session.lazy(&stored.dataset, stored.artifact.as_ref())?;
+            all.push((stored.dataset.name.data_id.clone(), lazy));
         }
         Ok(all)
     }

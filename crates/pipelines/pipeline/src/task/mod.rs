@@ -10,9 +10,9 @@ mod slots;
 pub use command::CommandSpec;
 pub use context::{Cancel, Context};
 pub use info::{Number, Role, SlotInfo, TaskInfo};
-pub use io::{Datasets, Finished, InputSlot, Io, OutputSlot, Session, Written};
+pub use io::{Datasets, Finished, InputSlot, Io, Lazy, OutputSlot, Session, Written};
 pub use registry::{ConfigError, Runnable, Step, Tasks};
-pub use slots::{Give, Inputs, Many, Maybe, One, Outputs, SlotDef, StorageClass, Take};
+pub use slots::{Each, Give, Inputs, Many, Maybe, One, Outputs, SlotDef, StorageClass, Take};
 
 pub(crate) use command::CommandTask;
 pub(crate) use io::Stored;

@@ -4,9 +4,10 @@
 //! cannot disagree.
 
 use crate::error::StepError;
-use crate::task::{Io, Number, Role, SlotInfo};
+use crate::task::{Io, Lazy, Number, Role, SlotInfo};
 use elqui_butler::DataId;
 use elqui_codec::CodecError;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 /// A noun that is kept, and its bytes. Implemented on a marker type by who composes the steps, since
@@ -26,6 +27,41 @@ pub struct One<C: StorageClass>(pub C::Value);
 pub struct Maybe<C: StorageClass>(pub Option<C::Value>);
 /// All that belong to the quantum, with their data ids, in the data ids' order.
 pub struct Many<C: StorageClass>(pub Vec<(DataId, C::Value)>);
+
+/// As [`Many`], but each is read when it is asked for: a stack of a hundred images needs the memory of one.
+pub struct Each<C: StorageClass> {
+    all: Vec<(DataId, Lazy)>,
+    slot: String,
+    class: PhantomData<fn() -> C>,
+}
+
+impl<C: StorageClass> Each<C> {
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// In the order of the data ids.
+    pub fn data_id(&self, number: usize) -> &DataId {
+        &self.all[number].0
+    }
+
+    /// Read one, from any thread, as often as it is needed.
+    pub fn read(&self, number: usize) -> Result<C::Value, StepError> {
+        let (id, read) = &self.all[number];
+        let wrong =
+            |e: CodecError| StepError::Failed(format!("the input `{}` {id}: {e}", self.slot));
+        C::decode(&read()?).map_err(wrong)
+    }
+
+    /// One after the other, each read when it is its turn.
+    pub fn iter(&self) -> impl Iterator<Item = Result<(&DataId, C::Value), StepError>> {
+        (0..self.len()).map(|k| Ok((self.data_id(k), self.read(k)?)))
+    }
+}
 
 impl<C: StorageClass> Deref for One<C> {
     type Target = C::Value;
@@ -75,6 +111,13 @@ impl<C: StorageClass> Take for Many<C> {
     const NUMBER: Number = Number::Many;
     fn take(io: &mut Io<'_>, slot: &str) -> Result<Self, StepError> {
         read::<C>(io, slot).map(Self)
+    }
+}
+
+impl<C: StorageClass> Take for Each<C> {
+    const NUMBER: Number = Number::Many;
+    fn take(io: &mut Io<'_>, slot: &str) -> Result<Self, StepError> {
+        Ok(Self { all: io.lazy(slot)?, slot: slot.to_string(), class: PhantomData })
     }
 }
 
@@ -157,7 +200,7 @@ macro_rules! inputs {
     };
 }
 
-/// As `inputs!`, for what a step makes: `One` or `Maybe`.
+/// As `inputs!`, for what a step makes: `One` or `Maybe`; `Calibration` says that it can be certified.
 #[macro_export]
 macro_rules! outputs {
     ($(#[$m:meta])* $v:vis struct $name:ident { $(

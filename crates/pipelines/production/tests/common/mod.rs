@@ -1,4 +1,5 @@
 //! Simulated scenes through the frame's steps.
+#![allow(dead_code)] // Each test's file uses the parts that it needs.
 
 use elqui_astrometry::{RefStar, propagate};
 use elqui_base::mjd_utc_to_tai;

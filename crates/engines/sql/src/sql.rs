@@ -3,7 +3,7 @@
 //! Statements are written once, with `?` for parameters (no literal of ours holds one), in the SQL
 //! that SQLite and PostgreSQL share; what differs is asked of the [`Dialect`].
 
-use crate::error::RegistryError;
+use crate::error::SqlError;
 
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,7 +100,7 @@ impl Dialect {
     }
 }
 
-pub(crate) type Result<T> = std::result::Result<T, RegistryError>;
+pub(crate) type Result<T> = std::result::Result<T, SqlError>;
 
 /// One connection to a database.
 pub trait Sql: Send {
@@ -123,6 +123,29 @@ pub trait Sql: Send {
     /// Many rows at once, by the fastest way that the engine has: a prepared statement, or COPY.
     /// - `values`: row after row, as many values each as there are columns
     fn bulk_insert(&mut self, table: &str, columns: &[&str], values: &[SqlValue]) -> Result<()>;
+
+    /// Whether a table is there.
+    fn has_table(&mut self, name: &str) -> Result<bool> {
+        let sql = match self.dialect() {
+            Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = ?",
+            Dialect::Postgres => "SELECT 1::bigint WHERE to_regclass(CAST(? AS TEXT)) IS NOT NULL",
+        };
+        Ok(self.row(sql, &[name.into()])?.is_some())
+    }
+
+    /// How many tables there are, of whomever.
+    fn tables(&mut self) -> Result<i64> {
+        let sql = match self.dialect() {
+            Dialect::Sqlite => "SELECT count(*) FROM sqlite_master",
+            Dialect::Postgres => {
+                "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
+            }
+        };
+        Ok(self.row(sql, &[])?.map_or(0, |r| r[0].int()))
+    }
+
+    /// Count anew what is in tables, for better plans. Not inside a transaction.
+    fn analyze(&mut self, tables: &[String]) -> Result<()>;
 
     /// How long a statement waits for another writer's lock.
     fn set_patience(&mut self, seconds: u64) -> Result<()>;

@@ -46,7 +46,7 @@ def run(command):
     start = time.time()
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, command[:3]))} ... failed: {done.stderr.strip()[-400:]}")
+        sys.exit(f"{' '.join(map(str, command[:3]))} ... failed: {(done.stdout + done.stderr).strip()[-900:]}")
     return time.time() - start
 
 

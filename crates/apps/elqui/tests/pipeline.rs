@@ -197,3 +197,96 @@ fn wrong_words_are_told_apart_from_work_that_fails() {
     survey.must("pipeline", &[&["run", "frames"], &to[..]].concat());
     run(&["frames"], 1, "--skip-existing");
 }
+
+const MEF: &str = "name: mefcam
+description: Two detectors in one file
+recognise:
+  - [{card: INSTRUME, equals: MEFCAM}]
+pixel_scale_arcsec: 0.4
+cards:
+  visit: {card: EXPNUM}
+  band: {card: FILTER}
+  physical_filter: {card: FILTER}
+  observation_type: {card: OBSTYPE}
+  exposure_s: {card: EXPTIME}
+  time: {form: iso_utc, card: DATE-OBS, at: start}
+  boresight_ra: {card: CRVAL1, form: degrees}
+  boresight_dec: {card: CRVAL2, form: degrees}
+detectors:
+  - {id: 3, name: East, width: 400, height: 400, amplifiers: [{name: A, hdu: 1, data: '[1:400,1:400]', place: '[1:400,1:400]', gain: 2.0, read_noise_e: 3.0, saturation_adu: 60000}]}
+  - {id: 8, name: West, width: 400, height: 400, amplifiers: [{name: A, hdu: 2, data: '[1:400,1:400]', place: '[1:400,1:400]', gain: 2.0, read_noise_e: 3.0, saturation_adu: 60000}]}
+";
+
+/// A file without pixels of its own and two images.
+fn two_detectors() -> Vec<u8> {
+    let word = |key: &str, value: &str| format!("{key:<8}= '{value:<8}'");
+    let number = |key: &str, value: &str| format!("{key:<8}= {value:>20}");
+    let pad = |mut bytes: Vec<u8>, with: u8| {
+        bytes.resize(bytes.len().div_ceil(2880) * 2880, with);
+        bytes
+    };
+    let header = |cards: Vec<String>| {
+        let all =
+            cards.iter().chain([&"END".to_string()]).flat_map(|c| format!("{c:<80}").into_bytes());
+        pad(all.collect(), b' ')
+    };
+    let mut primary = vec![number("SIMPLE", "T"), number("BITPIX", "8"), number("NAXIS", "0")];
+    primary.extend([number("EXPNUM", "5"), word("INSTRUME", "MEFCAM"), word("OBSTYPE", "science")]);
+    primary.extend([word("FILTER", "r"), number("EXPTIME", "30.0")]);
+    primary.push(word("DATE-OBS", "2026-01-02T03:04:05"));
+    let mut file = header(primary);
+    for hdu in 1..=2_u64 {
+        let side = SIDE.to_string();
+        let mut cards =
+            vec![word("XTENSION", "IMAGE"), number("BITPIX", "-32"), number("NAXIS", "2")];
+        cards.extend([number("NAXIS1", &side), number("NAXIS2", &side)]);
+        cards.extend([number("PCOUNT", "0"), number("GCOUNT", "1")]);
+        cards.extend(common::cards().into_iter().filter(|c| c.starts_with('C')));
+        file.extend(header(cards));
+        let data = pixels(&field(1), 70 + hdu);
+        file.extend(pad(data.iter().flat_map(|v| v.to_be_bytes()).collect(), 0));
+    }
+    file
+}
+
+#[test]
+fn every_detector_of_a_file_is_a_dataset() {
+    let dir = tempfile::tempdir().unwrap();
+    let camera = put(dir.path(), "mefcam.yaml", MEF.as_bytes());
+    let raw = put(dir.path(), "night.fits", &two_detectors());
+    let stars = put(dir.path(), "stars.csv", refcat_csv(&field(1), 0.0).as_bytes());
+    let (root, out) = (dir.path().join("survey"), dir.path().join("out"));
+    let must = |words: &[&str]| {
+        let run = elqui(words);
+        let said = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(run.status.success(), "{words:?}: {said}{}", stderr(&run));
+        said
+    };
+    let repo = |words: &[&str]| must(&[&["repo", "--repo", text(&root)], words].concat());
+    repo(&["init"]);
+    let said = repo(&["ingest", text(&raw), "--instrument", text(&camera), "--run", "raws"]);
+    assert!(said.contains("2 frames"), "{said}");
+    repo(&["put", text(&stars), "reference_catalog", "--run", "refcats"]);
+    let words = ["pipeline", "run", "frames", "--repo", text(&root), "--input", "raws,refcats"];
+    let said = must(&[&words[..], &["--run", "done"]].concat());
+    assert!(said.contains("preview                   2 done"), "{said}");
+    let words = ["process", text(&raw), "--instrument", text(&camera), "--refcat", text(&stars)];
+    must(&[&words[..], &["--out", text(&out)]].concat());
+    for (detector, name) in [("3", "East"), ("8", "West")] {
+        let of = format!("detector = {detector}");
+        for (kind, suffix) in [("visit_image", "exposure.fits"), ("source", "sources.parquet")] {
+            let listed = repo(&["ls", kind, "--collections", "done", "--where", &of]);
+            let id = listed.split_whitespace().find(|w| w.len() == 36).unwrap();
+            let got = dir.path().join("got");
+            repo(&["get", id, "--out", text(&got)]);
+            let alone = std::fs::read(out.join(format!("night.{name}.{suffix}"))).unwrap();
+            assert!(std::fs::read(&got).unwrap() == alone, "{kind} of {name}");
+        }
+    }
+    // The file goes with the last of its detectors.
+    repo(&["verify"]);
+    repo(&["rm", "raw", "--collections", "raws", "--where", "detector = 3", "--yes"]);
+    repo(&["verify"]);
+    let files = || listing(&root.join("store/raws/raw")).len();
+    assert_eq!(files(), 1);
+}

@@ -63,7 +63,7 @@ impl Where {
                     "`{chain}` has no run to go on with: leave out --resume"
                 )));
             }
-            (false, _) => format!("{chain}/{}", now()),
+            (false, _) => fresh(r, &format!("{chain}/{}", now()))?,
         };
         let inputs = match (self.input.is_empty(), earlier.is_empty()) {
             (false, _) => self.input.clone(),
@@ -83,7 +83,8 @@ impl Place {
         let Some(chain) = &self.chain else { return Ok(()) };
         let mut children = vec![self.run.as_str()];
         for name in self.earlier.iter().chain(&self.inputs).map(String::as_str) {
-            if !children.contains(&name) {
+            // One may read what the chain shows, but the chain does not hold itself.
+            if name != chain && !children.contains(&name) {
                 children.push(name);
             }
         }
@@ -93,6 +94,19 @@ impl Place {
             .and_then(|_| registry.set_chain(chain, &children))
             .map_err(CliError::work)
     }
+}
+
+/// A run's name that nobody has: calls of the same second are told apart.
+fn fresh(r: &mut Repository, name: &str) -> Result<String, CliError> {
+    let known = r.registry().collections(&format!("{name}*")).map_err(CliError::work)?;
+    let taken = |run: &str| known.iter().any(|c| c.name == run);
+    let mut run = name.to_string();
+    let mut number = 2;
+    while taken(&run) {
+        run = format!("{name}_{number}");
+        number += 1;
+    }
+    Ok(run)
 }
 
 /// `20261123T204400Z`.

@@ -17,8 +17,9 @@ const APPS: &[&str] = &["apps"];
 const SERVERS: &[&str] = &["services", "apps"];
 const COLUMNS: &[&str] = &["formats", "archive", "services", "apps"];
 
-const GUESTS: [Guest; 34] = [
+const GUESTS: [Guest; 36] = [
     guest("datafusion", &["archive/skydb"], "one room knows the SQL engine"),
+    guest("sqlparser", &["formats/adql"], "one room knows the SQL parser"),
     guest("axum", SERVERS, "HTTP is for the services"),
     guest("tower", SERVERS, "HTTP is for the services"),
     guest("tower-http", SERVERS, "HTTP is for the services"),
@@ -42,6 +43,7 @@ const GUESTS: [Guest; 34] = [
     guest("rustls", &["engines/sql"], "one room knows the registry's database"),
     guest("rustls-native-certs", &["engines/sql"], "one room knows the registry's database"),
     guest("tokio-rustls", &["engines/sql"], "one room knows the registry's database"),
+    guest("whoami", &["engines/sql"], "one room knows the registry's database"),
     guest("reqwest", SERVERS, "the network is for the services"),
     guest("clap", APPS, "only the apps read arguments"),
     guest("miette", APPS, "only the apps report errors to people"),

@@ -157,6 +157,11 @@ fn plans_are_shown_saved_extended_and_run() {
     assert!(said.contains("9 quanta"), "{said}");
     let said = survey.must("pipeline", &["run", "frames", "--graph", text(&graph)]);
     assert!(said.contains("isr                       3 done"), "{said}");
+    // A plan knows the chain that is to show its run.
+    let words = ["plan", "frames", "--input", INPUT, "--output", "u/chain", "--where", "visit = 3"];
+    survey.must("pipeline", &[&words[..], &["--out", text(&graph)]].concat());
+    survey.must("pipeline", &["run", "frames", "--graph", text(&graph)]);
+    assert_eq!(survey.files("u/chain", &["source"]).len(), 1);
     std::fs::write(&graph, b"ELQG nonsense").unwrap();
     let log = survey.refused(&["run", "frames", "--graph", text(&graph)], 1);
     assert!(log.contains("g.elqg"), "{log}");
@@ -179,6 +184,9 @@ fn wrong_words_are_told_apart_from_work_that_fails() {
     run(&["frames", "--where", "visit = 77"], 1, "nothing to do");
     run(&["frames", "--memory", "50"], 1, "peak_memory_mib");
     run(&["frames", "--timeout", "0"], 2, "--timeout");
+    run(&["frames", "--engine", "slurm", "--fail-fast"], 2, "--fail-fast");
+    run(&["frames", "--site", "nowhere.yaml"], 2, "--engine slurm");
+    run(&["frames", "--engine", "slurm", "--site", "nowhere.yaml"], 2, "nowhere.yaml");
     let yaml = put(survey.dir.path(), "bad.yaml", b"name: x\nsteps: {a: {task: no_such}}\n");
     run(&[text(&yaml)], 2, "no_such");
     let yaml = put(survey.dir.path(), "latin.yaml", b"name: \xe9\n");
@@ -193,6 +201,18 @@ fn wrong_words_are_told_apart_from_work_that_fails() {
     assert!(log.contains("--resume"), "{log}");
     let log = survey.refused(&["run", "frames", "--input", INPUT, "--output", "refcats"], 2);
     assert!(log.contains("refcats"), "{log}");
+    // Another description of the camera is refused before its frames are there.
+    let other = survey.path("testcam.yaml");
+    std::fs::write(&other, std::fs::read_to_string(&other).unwrap() + "# edited\n").unwrap();
+    let more = survey.path("more");
+    std::fs::create_dir(&more).unwrap();
+    put(&more, "f9.fits", &survey::frame(9, &[]));
+    let root = survey.root();
+    let words = ["ingest", text(&more), "--instrument", text(&other)];
+    let log = elqui(&survey.words(&root, "repo", &words));
+    assert!(stderr(&log).contains("another description"), "{}", stderr(&log));
+    let listed = survey.repo(&["ls", "raw"]);
+    assert_eq!(listed.lines().count(), 1, "{listed}");
     // A run that has what is to be made is not made twice by accident.
     survey.must("pipeline", &[&["run", "frames"], &to[..]].concat());
     run(&["frames"], 1, "--skip-existing");
@@ -225,10 +245,9 @@ fn two_detectors() -> Vec<u8> {
         bytes.resize(bytes.len().div_ceil(2880) * 2880, with);
         bytes
     };
-    let header = |cards: Vec<String>| {
-        let all =
-            cards.iter().chain([&"END".to_string()]).flat_map(|c| format!("{c:<80}").into_bytes());
-        pad(all.collect(), b' ')
+    let header = |mut cards: Vec<String>| {
+        cards.push("END".into());
+        pad(cards.iter().flat_map(|c| format!("{c:<80}").into_bytes()).collect(), b' ')
     };
     let mut primary = vec![number("SIMPLE", "T"), number("BITPIX", "8"), number("NAXIS", "0")];
     primary.extend([number("EXPNUM", "5"), word("INSTRUME", "MEFCAM"), word("OBSTYPE", "science")]);

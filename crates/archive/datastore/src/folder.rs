@@ -13,7 +13,7 @@ use elqui_codec::{CodecError, atomic_write, atomic_write_bytes};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 const BLOCK: usize = 1 << 18;
 
@@ -129,8 +129,7 @@ impl FolderStore {
                 let about = entry.metadata();
                 // It may be gone since the folder was read.
                 let Ok(about) = about else { continue };
-                let age =
-                    about.modified().ok().and_then(|t| SystemTime::now().duration_since(t).ok());
+                let age = changed(&about).and_then(|t| SystemTime::now().duration_since(t).ok());
                 found.push(Listed {
                     path,
                     size_bytes: about.len(),
@@ -200,6 +199,11 @@ impl Datastore for FolderStore {
                 }
                 // Another file system, or a link: copy, then take away.
                 let stored = self.copy(path, &place, from)?;
+                let there = fs::metadata(&place).map_err(|e| self.fail("look at", path, &e))?;
+                if there.len() != stored.size_bytes {
+                    let e = io::Error::other("it was changed while it was moved");
+                    return Err(self.fail("write", path, &e));
+                }
                 fs::remove_file(from).map_err(|e| outside("remove", from, &e))?;
                 Ok(stored)
             }
@@ -292,6 +296,20 @@ fn outside(what: &'static str, path: &Path, e: &io::Error) -> StoreError {
         }
         _ => StoreError::io(what, &name, "of local files", e),
     }
+}
+
+/// The later of content and name: a link or a renamed file has its source's old time of content.
+#[cfg(unix)]
+fn changed(about: &fs::Metadata) -> Option<SystemTime> {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = u64::try_from(about.ctime()).ok()?;
+    let nanoseconds = u32::try_from(about.ctime_nsec()).ok()?;
+    let inode = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))?;
+    about.modified().ok().map(|content| content.max(inode))
+}
+#[cfg(not(unix))]
+fn changed(about: &fs::Metadata) -> Option<SystemTime> {
+    about.modified().ok()
 }
 
 #[cfg(unix)]

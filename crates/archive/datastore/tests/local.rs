@@ -57,6 +57,23 @@ fn links_and_their_limits() {
 }
 
 #[test]
+fn a_link_to_an_old_file_is_young() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = FolderStore::open(&dir.path().join("store")).unwrap();
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    for (path, mode) in [("hard", Transfer::Link), ("moved", Transfer::Move)] {
+        let from = dir.path().join("frame");
+        atomic_write_bytes(&from, b"abc").unwrap();
+        fs::File::open(&from).unwrap().set_modified(long_ago).unwrap();
+        store.put_file(path, &from, mode, false).unwrap();
+        assert!(from.exists() == (mode == Transfer::Link));
+    }
+    for listed in store.list("").unwrap() {
+        assert!(listed.age_s < 60.0, "its name is new: {listed:?}");
+    }
+}
+
+#[test]
 fn leftovers_of_the_dead_are_listed_apart() {
     let dir = tempfile::tempdir().unwrap();
     let store = FolderStore::open(dir.path()).unwrap();

@@ -79,7 +79,7 @@ fn quanta(r: &mut Registry) -> Result<(), RegistryError> {
         started_ns: 0,
         wall_s: 1.0,
         cpu_s: 1.0,
-        peak_memory_bytes: 1,
+        peak_memory_bytes: None,
         inputs: vec![inputs[0]],
         outputs: Vec::new(),
     };

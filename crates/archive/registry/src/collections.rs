@@ -90,40 +90,68 @@ impl Registry {
     /// Replace what a chain searches. Cycles are refused.
     pub fn set_chain(&mut self, chain: &str, children: &[&str]) -> Result<()> {
         self.write(|r| {
-            // All chains wait for each other, or two changes could close a cycle between them.
-            let lock = r.sql.dialect().for_update();
-            let sql = format!("SELECT id FROM collection WHERE kind = ? ORDER BY id{lock}");
-            r.sql.rows(&sql, &[CollectionKind::Chained.code().into()])?;
-            let parent = r.collection_row(chain)?;
-            parent.must_be(CollectionKind::Chained, "only chained ones have children")?;
-            let mut seen = Vec::new();
-            for child in children {
-                let row = r.collection_row(child)?;
-                if seen.contains(&row.id) {
-                    let what = format!("the chain `{chain}`");
-                    return Err(RegistryError::Refused {
-                        what,
-                        why: format!("`{child}` is in it twice"),
-                    });
-                }
-                let below = r.search_path(&[child], true)?;
-                if row.id == parent.id || below.iter().any(|c| c.id == parent.id) {
-                    let what = format!("the chain `{chain}`");
-                    let why = format!("`{child}` leads back to it: a chain must not hold itself");
-                    return Err(RegistryError::Refused { what, why });
-                }
-                seen.push(row.id);
-            }
-            r.sql.execute("DELETE FROM chain WHERE parent = ?", &[parent.id.into()])?;
-            for (position, child) in seen.iter().enumerate() {
-                let values = ints(&[parent.id, position as i64, *child]);
-                r.sql.execute(
-                    "INSERT INTO chain (parent, position, child) VALUES (?, ?, ?)",
-                    &values,
-                )?;
-            }
-            Ok(())
+            let parent = r.chain_locked(chain)?;
+            r.fill_chain(&parent, children)
         })
+    }
+
+    /// Make a run (or another collection) what a chain searches first; the chain is made when it is missing.
+    /// What it searched keeps its order behind that, and what of `rest` is not in it comes last.
+    /// - `rest`: may name the chain itself, which is passed over
+    pub fn prepend_to_chain(&mut self, chain: &str, run: &str, rest: &[&str]) -> Result<()> {
+        check_collection_name(chain)?;
+        self.write(|r| {
+            let sql = "INSERT INTO collection (name, kind, doc) VALUES (?, ?, '') \
+                       ON CONFLICT (name) DO NOTHING";
+            r.sql.execute(sql, &[chain.into(), CollectionKind::Chained.code().into()])?;
+            let parent = r.chain_locked(chain)?;
+            // Asked once it is locked: another writer may have been first.
+            let present = r.children(parent.id)?;
+            let mut children = vec![run];
+            let others = rest.iter().copied().filter(|name| *name != chain);
+            for name in present.iter().map(|c| c.name.as_str()).chain(others) {
+                if !children.contains(&name) {
+                    children.push(name);
+                }
+            }
+            r.fill_chain(&parent, &children)
+        })
+    }
+
+    /// A chain, with all chains locked until the transaction's end: two changes at a time could close a cycle
+    /// between them.
+    fn chain_locked(&mut self, chain: &str) -> Result<CollectionRow> {
+        let lock = self.sql.dialect().for_update();
+        let sql = format!("SELECT id FROM collection WHERE kind = ? ORDER BY id{lock}");
+        self.sql.rows(&sql, &[CollectionKind::Chained.code().into()])?;
+        let parent = self.collection_row(chain)?;
+        parent.must_be(CollectionKind::Chained, "only chained ones have children")?;
+        Ok(parent)
+    }
+
+    fn fill_chain(&mut self, parent: &CollectionRow, children: &[&str]) -> Result<()> {
+        let what = || format!("the chain `{}`", parent.name);
+        let mut seen = Vec::new();
+        for child in children {
+            let row = self.collection_row(child)?;
+            if seen.contains(&row.id) {
+                let why = format!("`{child}` is in it twice");
+                return Err(RegistryError::Refused { what: what(), why });
+            }
+            let below = self.search_path(&[child], true)?;
+            if row.id == parent.id || below.iter().any(|c| c.id == parent.id) {
+                let why = format!("`{child}` leads back to it: a chain must not hold itself");
+                return Err(RegistryError::Refused { what: what(), why });
+            }
+            seen.push(row.id);
+        }
+        self.sql.execute("DELETE FROM chain WHERE parent = ?", &[parent.id.into()])?;
+        for (position, child) in seen.iter().enumerate() {
+            let values = ints(&[parent.id, position as i64, *child]);
+            let sql = "INSERT INTO chain (parent, position, child) VALUES (?, ?, ?)";
+            self.sql.execute(sql, &values)?;
+        }
+        Ok(())
     }
 
     fn children(&mut self, parent: i64) -> Result<Vec<CollectionRow>> {

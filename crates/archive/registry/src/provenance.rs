@@ -94,7 +94,7 @@ impl Registry {
             quantum.started_ns.into(),
             SqlValue::Real(quantum.wall_s),
             SqlValue::Real(quantum.cpu_s),
-            quantum.peak_memory_bytes.into(),
+            quantum.peak_memory_bytes.map_or(SqlValue::Null, SqlValue::Int),
         ];
         let number = self.sql.row(sql, &values)?.map_or(0, |row| row[0].int());
         let inputs: BTreeSet<DatasetId> = quantum.inputs.iter().copied().collect();
@@ -138,7 +138,7 @@ impl Registry {
             started_ns: row[8].int(),
             wall_s: real(&row[9]),
             cpu_s: real(&row[10]),
-            peak_memory_bytes: row[11].int(),
+            peak_memory_bytes: (row[11] != SqlValue::Null).then(|| row[11].int()),
             inputs,
             outputs,
         }))

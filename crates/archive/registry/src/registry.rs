@@ -6,10 +6,19 @@ use crate::query::NUNIQ_MIN;
 use crate::schema::{self, SCHEMA_VERSION};
 use elqui_butler::{DIMENSIONS_YAML, DatasetType, Element, FieldType, IdSource, Universe, Value};
 use elqui_sql::{
-    Connected, Dialect, Location, Sql, SqlError, SqlValue, Step, connect, migrate, transaction,
+    Connected, Dialect, Location, Sql, SqlError, SqlValue, Step, Words, connect, migrate,
+    transaction,
 };
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What the database is to its users.
+const WORDS: Words = Words {
+    noun: "registry",
+    remedy_missing: "make one with `elqui repo init`",
+    remedy_disk: "run `elqui repo verify`",
+    remedy_gap: "use an older elqui first",
+};
 
 /// A dataset type with the numbers that the tables know it by.
 #[derive(Debug, Clone)]
@@ -44,7 +53,7 @@ impl Registry {
     /// As [`create`](Self::create), with dimensions of one's own.
     pub fn create_with(at: &Location, dimensions_yaml: &str) -> Result<Self> {
         let universe = Universe::from_yaml(dimensions_yaml)?;
-        let mut registry = Self::around(connect(at, true)?, universe, at);
+        let mut registry = Self::around(connect(at, true, WORDS)?, universe, at);
         let why = if registry.sql.has_table(schema::META)? {
             "there is a registry already; open it, or choose another place"
         } else if registry.sql.tables()? > 0 {
@@ -71,14 +80,13 @@ impl Registry {
 
     /// Open one that is there; one of another version is an error that says what to do.
     pub fn open(at: &Location) -> Result<Self> {
-        let mut registry = Self::around(connect(at, false)?, Universe::standard().clone(), at);
+        let mut registry =
+            Self::around(connect(at, false, WORDS)?, Universe::standard().clone(), at);
         let versions = schema::versions(SCHEMA_VERSION, schema::STEPS);
         let Some(found) = versions.found(registry.sql.as_mut())? else {
-            return Err(
-                registry.not_opened("it holds no registry; make one with `elqui repo init`")
-            );
+            return Err(registry.holds_none());
         };
-        versions.check(found, &registry.location)?;
+        versions.check(found, &registry.location, WORDS)?;
         if registry.sql.dialect() == Dialect::Sqlite {
             // A copy that was made from statements has lost it.
             registry.sql.batch("PRAGMA journal_mode=WAL")?;
@@ -97,16 +105,20 @@ impl Registry {
 
     /// As [`migrate`](Self::migrate), to a version and by steps of one's own: how a step is tried on a copy.
     pub fn migrate_by(at: &Location, to: i64, steps: &[Step]) -> Result<i64> {
-        let mut registry = Self::around(connect(at, false)?, Universe::standard().clone(), at);
+        let mut registry =
+            Self::around(connect(at, false, WORDS)?, Universe::standard().clone(), at);
         let versions = schema::versions(to, steps);
-        let found = migrate(registry.sql.as_mut(), &registry.location, &versions)?;
-        found.ok_or_else(|| {
-            registry.not_opened("it holds no registry; make one with `elqui repo init`")
-        })
+        let found = migrate(registry.sql.as_mut(), &registry.location, &versions, WORDS)?;
+        found.ok_or_else(|| registry.holds_none())
     }
 
     fn not_opened(&self, why: &str) -> RegistryError {
-        SqlError::Open { place: self.location.clone(), why: why.to_string() }.into()
+        let (place, why) = (self.location.clone(), why.to_string());
+        SqlError::Open { noun: WORDS.noun, place, why }.into()
+    }
+
+    fn holds_none(&self) -> RegistryError {
+        self.not_opened(&format!("it holds no registry; {}", WORDS.remedy_missing))
     }
 
     fn around(sql: Box<dyn Sql>, universe: Universe, at: &Location) -> Self {

@@ -7,14 +7,31 @@
 
 use crate::error::Result;
 use elqui_butler::{Element, FieldType, Universe};
-use elqui_sql::{Dialect, Sql, Step, Versions};
+use elqui_sql::{Dialect, Sql, SqlError, Step, Versions};
 
 /// Version of the tables. Each step from one to the next is in [`STEPS`].
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// How an older registry becomes this one. A step is never edited once released; a test keeps a registry of
 /// each version that was.
-pub const STEPS: &[Step] = &[];
+pub const STEPS: &[Step] =
+    &[Step { from: 1, doc: "the memory of a quantum may be unknown", run: unknown_memory }];
+
+/// SQLite cannot take a NOT NULL back, so the last column is made anew.
+fn unknown_memory(sql: &mut dyn Sql) -> std::result::Result<(), SqlError> {
+    match sql.dialect() {
+        Dialect::Sqlite => sql.batch(
+            "ALTER TABLE quantum RENAME COLUMN peak_memory_bytes TO old_peak;
+             ALTER TABLE quantum ADD COLUMN peak_memory_bytes BIGINT;
+             UPDATE quantum SET peak_memory_bytes = old_peak WHERE old_peak > 0;
+             ALTER TABLE quantum DROP COLUMN old_peak;",
+        ),
+        Dialect::Postgres => sql.batch(
+            "ALTER TABLE quantum ALTER COLUMN peak_memory_bytes DROP NOT NULL;
+             UPDATE quantum SET peak_memory_bytes = NULL WHERE peak_memory_bytes <= 0;",
+        ),
+    }
+}
 
 /// Where the version is.
 pub const META: &str = "elqui_meta";
@@ -72,7 +89,7 @@ pub fn create(sql: &mut dyn Sql, universe: &Universe) -> Result<()> {
              run BIGINT NOT NULL REFERENCES collection(id) ON DELETE CASCADE, step {text} NOT NULL,
              data_id {text} NOT NULL, config BIGINT NOT NULL REFERENCES config(id),
              software {text} NOT NULL, host {text} NOT NULL, started_ns BIGINT NOT NULL,
-             wall_s {real} NOT NULL, cpu_s {real} NOT NULL, peak_memory_bytes BIGINT NOT NULL);
+             wall_s {real} NOT NULL, cpu_s {real} NOT NULL, peak_memory_bytes BIGINT);
          CREATE TABLE dataset (id {serial}, uuid {blob} NOT NULL UNIQUE,
              type BIGINT NOT NULL REFERENCES dataset_type(id),
              run BIGINT NOT NULL REFERENCES collection(id), ingest_ns BIGINT NOT NULL,

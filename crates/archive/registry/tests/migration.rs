@@ -12,16 +12,18 @@ use elqui_registry::{
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
+/// The version that a new registry has, and the two after it, which are not released.
+const NOW: i64 = SCHEMA_VERSION;
 const NEXT: [Step; 2] = [
     Step {
-        from: 1,
+        from: NOW,
         doc: "collections have an owner",
         run: |sql| {
             sql.batch("ALTER TABLE collection ADD COLUMN owner TEXT")?;
             sql.execute("UPDATE collection SET owner = ?", &["observatory".into()]).map(|_| ())
         },
     },
-    Step { from: 2, doc: "a table of owners", run: owners },
+    Step { from: NOW + 1, doc: "a table of owners", run: owners },
 ];
 
 fn owners(sql: &mut dyn Sql) -> Result<(), SqlError> {
@@ -34,7 +36,7 @@ fn owners(sql: &mut dyn Sql) -> Result<(), SqlError> {
 const STUCK: [Step; 2] = [
     NEXT[0],
     Step {
-        from: 2,
+        from: NOW + 1,
         doc: "never done",
         run: |sql| {
             owners(sql)?;
@@ -50,7 +52,7 @@ const STUCK: [Step; 2] = [
 const BAD: [Step; 2] = [
     NEXT[0],
     Step {
-        from: 2,
+        from: NOW + 1,
         doc: "cannot be",
         run: |sql| sql.batch("CREATE TABLE owner (id BIGINT); SELECT * FROM no_such"),
     },
@@ -64,7 +66,8 @@ fn kept_is_whole(at: &Location) {
     let found =
         r.datasets(&DatasetQuery::new("image", &["u/run"], "visit = 2 AND band = 'r'")).unwrap();
     assert_eq!(found.len(), 2);
-    assert_eq!(r.quantum_of(found[0].id).unwrap().unwrap().step, "isr");
+    let quantum = r.quantum_of(found[0].id).unwrap().unwrap();
+    assert_eq!((quantum.step.as_str(), quantum.peak_memory_bytes), ("isr", Some(7)));
     assert_eq!(r.records("visit", &elqui_registry::Select::all()).unwrap().len(), 2);
     assert_eq!(r.artifacts(&[found[0].id]).unwrap()[0].1.path, "u/run/image_2_0.fits");
     assert_eq!(r.find_calibration(&bias(), &["calib"], 50).unwrap().unwrap().run, "u/bias");
@@ -75,14 +78,45 @@ fn bias() -> elqui_butler::DatasetRef {
     elqui_butler::DatasetRef::new("bias").with("instrument", "Sim").with("detector", 1)
 }
 
-fn a_kept_registry_migrates(at: &Location, raw: &mut dyn FnMut(&str) -> Option<String>) {
+/// One of version 1: it is told of, and brought up.
+fn version_1_migrates(at: &Location, raw: Raw<'_>) {
+    let older = Registry::open(at).err().unwrap().to_string();
+    assert!(
+        older.contains("has schema version 1") && older.contains("run `elqui repo migrate`"),
+        "{older}"
+    );
+    // A second quantum, whose memory was not measured: 0, at that time.
+    let columns = "run, step, data_id, config, software, host, started_ns, wall_s, cpu_s";
+    let bytes = if matches!(at, Location::Postgres { .. }) { "'\\x00'" } else { "x'00'" };
+    raw(&format!(
+        "INSERT INTO quantum (uuid, {columns}, peak_memory_bytes) SELECT {bytes}, {columns}, 0 FROM quantum"
+    ));
+    // Two at a time: one does it, the other finds it done.
+    let had: Vec<i64> = std::thread::scope(|scope| {
+        let both = [0; 2].map(|_| scope.spawn(|| Registry::migrate(at).unwrap()));
+        both.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(had == [1, NOW] || had == [NOW, 1], "{had:?}");
+    let memory = "SELECT CAST(peak_memory_bytes AS TEXT) FROM quantum WHERE";
+    assert_eq!(raw(&format!("{memory} peak_memory_bytes IS NOT NULL")).as_deref(), Some("7"));
+    let unknown = "SELECT CAST(count(*) AS TEXT) FROM quantum WHERE peak_memory_bytes IS NULL";
+    assert_eq!(raw(unknown).as_deref(), Some("1"));
+    a_kept_registry_migrates(at, raw);
+}
+
+/// A statement that may give a text.
+type Raw<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
+type Test = fn(&Location, Raw<'_>);
+
+/// One of this version: to versions that are not there yet.
+fn a_kept_registry_migrates(at: &Location, raw: Raw<'_>) {
     kept_is_whole(at);
-    assert_eq!(Registry::migrate(at).unwrap(), SCHEMA_VERSION, "nothing to do");
-    let failed = Registry::migrate_by(at, 3, &BAD).unwrap_err().to_string();
+    assert_eq!(Registry::migrate(at).unwrap(), NOW, "nothing to do");
+    let failed = Registry::migrate_by(at, NOW + 2, &BAD).unwrap_err().to_string();
     assert!(failed.contains("no_such"), "{failed}");
     kept_is_whole(at);
-    let gap = Registry::migrate_by(at, 4, &NEXT).unwrap_err().to_string();
-    assert!(gap.contains("no step leads from schema version 3"), "{gap}");
+    let gap = Registry::migrate_by(at, NOW + 3, &NEXT).unwrap_err().to_string();
+    assert!(gap.contains(&format!("no step leads from schema version {}", NOW + 2)), "{gap}");
     kept_is_whole(at);
 
     // Killed half-way.
@@ -109,16 +143,17 @@ fn a_kept_registry_migrates(at: &Location, raw: &mut dyn FnMut(&str) -> Option<S
 
     // Two at a time: one does it, the other finds it done.
     let had: Vec<i64> = std::thread::scope(|scope| {
-        let work = || Registry::migrate_by(at, 3, &NEXT).unwrap();
+        let work = || Registry::migrate_by(at, NOW + 2, &NEXT).unwrap();
         let both = [scope.spawn(work), scope.spawn(work)];
         both.into_iter().map(|t| t.join().unwrap()).collect()
     });
-    assert!(had == [1, 3] || had == [3, 1], "{had:?}");
+    assert!(had == [NOW, NOW + 2] || had == [NOW + 2, NOW], "{had:?}");
     assert_eq!(raw("SELECT owner FROM collection WHERE name = 'u/run'").unwrap(), "observatory");
     assert_eq!(raw("SELECT name FROM owner").unwrap(), "observatory");
     let newer = Registry::open(at).err().unwrap().to_string();
     assert!(
-        newer.contains("has schema version 3") && newer.contains("use a newer elqui"),
+        newer.contains(&format!("has schema version {}", NOW + 2))
+            && newer.contains("use a newer elqui"),
         "{newer}"
     );
     let newer = Registry::migrate(at).unwrap_err().to_string();
@@ -136,32 +171,46 @@ fn child_that_is_killed() {
         }
         _ => Location::Sqlite(text.split_once(' ').unwrap().1.into()),
     };
-    Registry::migrate_by(&at, 3, &STUCK).unwrap();
+    Registry::migrate_by(&at, NOW + 2, &STUCK).unwrap();
 }
 
-#[test]
-fn sqlite_of_version_1() {
+fn sqlite(sql: &str, test: Test) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("kept.sqlite3");
-    let sql = include_str!("data/version_1.sqlite.sql");
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute_batch("PRAGMA foreign_keys=OFF").unwrap();
     raw.execute_batch(sql).unwrap();
     drop(raw);
-    a_kept_registry_migrates(&Location::Sqlite(path.clone()), &mut |sql| {
+    test(&Location::Sqlite(path.clone()), &mut |sql| {
         rusqlite::Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0)).ok()
     });
 }
 
+#[test]
+fn sqlite_of_version_1() {
+    sqlite(include_str!("data/version_1.sqlite.sql"), version_1_migrates);
+}
+
+#[test]
+fn sqlite_of_version_2() {
+    sqlite(include_str!("data/version_2.sqlite.sql"), a_kept_registry_migrates);
+}
+
 #[cfg(feature = "postgres")]
 #[test]
-fn postgresql_of_version_1() {
+fn postgresql_of_versions_1_and_2() {
     let server = server::Server::start("");
-    let sql = include_str!("data/version_1.postgres.sql");
-    server.psql(sql);
-    a_kept_registry_migrates(&server.at("kept"), &mut |sql| {
-        server.value(&format!("SET search_path TO kept; {sql}"))
-    });
+    let tests: [(&str, Test); 2] = [
+        (include_str!("data/version_1.postgres.sql"), version_1_migrates),
+        (include_str!("data/version_2.postgres.sql"), a_kept_registry_migrates),
+    ];
+    for (sql, test) in tests {
+        server.psql(sql);
+        test(&server.at(KEPT), &mut |sql| {
+            server.value(&format!("SET search_path TO {KEPT}; {sql}"))
+        });
+        server.psql(&format!("DROP SCHEMA {KEPT} CASCADE"));
+    }
 }
 
 /// How the kept ones were made: see `data/README.md`.
@@ -236,7 +285,7 @@ fn make(at: &Location) {
         started_ns: 1,
         wall_s: 1.5,
         cpu_s: 1.0,
-        peak_memory_bytes: 7,
+        peak_memory_bytes: Some(7),
         inputs: vec![ids.next_id()],
         outputs: Vec::new(),
     };

@@ -15,6 +15,9 @@ fn postgresql_keeps_the_contract() {
     let at = server.at("t_writers");
     suite::fill(&mut Registry::create(&at).unwrap());
     suite::writers(&|| Registry::open(&at).unwrap(), 16);
+    let chains = server.at("t_prependers");
+    drop(Registry::create(&chains).unwrap());
+    suite::collections::prependers(&|| Registry::open(&chains).unwrap(), 8);
 
     let twice = Registry::create(&at).err().unwrap().to_string();
     assert!(twice.contains("there is a registry already"), "{twice}");

@@ -8,7 +8,7 @@ mod suite;
 use elqui_butler::CollectionKind;
 use elqui_registry::{DatasetQuery, Part, Registry, RegistryError};
 use server::Server;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const DEATHS: u32 = 2;
@@ -38,9 +38,26 @@ fn batch(r: &mut Registry, number: usize) -> Result<(), RegistryError> {
     r.insert_batch(&[], &parts).map(|_| ())
 }
 
+/// Ends the others' work, also when this thread panics.
+struct Ends<'a>(&'a AtomicBool);
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Wait for what others do, however slow the machine is.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 #[test]
 fn the_server_dies_and_comes_back() {
-    let server = Server::start("fsync = on\n");
+    let server = Server::start("fsync = on\nfull_page_writes = on\n");
     let at = server.at("t_lost");
     let mut r = Registry::create(&at).unwrap();
     suite::fill(&mut r);
@@ -48,16 +65,26 @@ fn the_server_dies_and_comes_back() {
     let mut idle = Registry::open(&at).unwrap();
     assert!(idle.collections("*").unwrap().is_empty());
     let (enough, up) = (AtomicBool::new(false), AtomicBool::new(true));
+    // How many batches were told of, how many failed, and how many reads found their answer.
+    let counts = [0; 3].map(AtomicUsize::new);
+    let more = |which: usize, by: usize| {
+        let wanted = counts[which].load(Ordering::SeqCst) + by;
+        until("nothing went on", || counts[which].load(Ordering::SeqCst) >= wanted);
+    };
     let (told, doubtful) = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             let (mut told, mut doubtful, mut number) = (Vec::new(), Vec::new(), 0);
             while !enough.load(Ordering::SeqCst) {
                 number += 1;
                 match batch(&mut r, number) {
-                    Ok(()) => told.push(number),
+                    Ok(()) => {
+                        told.push(number);
+                        counts[0].fetch_add(1, Ordering::SeqCst);
+                    }
                     Err(e) => {
                         understood(&e);
                         doubtful.push(number);
+                        counts[1].fetch_add(1, Ordering::SeqCst);
                         if !up.load(Ordering::SeqCst) {
                             std::thread::sleep(Duration::from_millis(30));
                         }
@@ -75,6 +102,7 @@ fn the_server_dies_and_comes_back() {
                     Ok(found) => {
                         assert!([0, 36, 40].contains(&found.len()), "{}", found.len());
                         good += 1;
+                        counts[2].fetch_add(1, Ordering::SeqCst);
                     }
                     Err(RegistryError::Unknown { .. }) => {}
                     Err(e) => understood(&e),
@@ -82,16 +110,21 @@ fn the_server_dies_and_comes_back() {
             }
             good
         });
+        let ends = Ends(&enough);
         for death in 0..DEATHS {
-            std::thread::sleep(Duration::from_millis(250 + u64::from(death) * 137));
+            more(0, 2);
+            more(2, 6);
+            // In the middle of something.
+            std::thread::sleep(Duration::from_millis(7 + u64::from(death) * 37));
             up.store(false, Ordering::SeqCst);
             server.down();
-            std::thread::sleep(Duration::from_millis(80));
+            more(1, 1);
             server.up();
             up.store(true, Ordering::SeqCst);
         }
-        std::thread::sleep(Duration::from_millis(500));
-        enough.store(true, Ordering::SeqCst);
+        more(0, 2);
+        more(2, 1);
+        drop(ends);
         assert!(reader.join().unwrap() > 10);
         writer.join().unwrap()
     });

@@ -67,7 +67,9 @@ fn encrypted_and_verified() {
     };
     // A server that has none yet.
     drop(Registry::create(&with("localhost", "sslmode=prefer")).unwrap());
-    fails(&with("localhost", "sslmode=require"), "server does not support TLS");
+    for asked in ["sslmode=require", "sslmode = require", "sslmode= 'require'"] {
+        fails(&with("localhost", asked), "server does not support TLS");
+    }
     server.down();
     let mut conf =
         std::fs::OpenOptions::new().append(true).open(dir.join("data/postgresql.conf")).unwrap();

@@ -44,14 +44,14 @@ fn other_versions_are_told_with_the_remedy() {
     assert!(opened().contains("use a newer elqui"), "{}", opened());
     let text = Registry::migrate(&at).err().unwrap().to_string();
     assert!(text.contains("use a newer elqui"), "{text}");
-    set(SCHEMA_VERSION - 1);
+    set(0);
     assert!(opened().contains("elqui repo migrate"), "{}", opened());
     // There never was a version 0.
     let text = Registry::migrate(&at).err().unwrap().to_string();
     assert!(text.contains("no step leads from schema version 0"), "{text}");
-    let step = Step { from: SCHEMA_VERSION - 1, doc: "nothing", run: |_| Ok(()) };
-    let had = Registry::migrate_by(&at, SCHEMA_VERSION, &[step]).unwrap();
-    assert_eq!(had, SCHEMA_VERSION - 1);
+    let step = |from| Step { from, doc: "nothing", run: |_| Ok(()) };
+    let steps: Vec<Step> = (0..SCHEMA_VERSION).map(step).collect();
+    assert_eq!(Registry::migrate_by(&at, SCHEMA_VERSION, &steps).unwrap(), 0);
     Registry::open(&at).unwrap();
     assert_eq!(Registry::migrate(&at).unwrap(), SCHEMA_VERSION, "nothing is left to do");
 }
@@ -79,6 +79,14 @@ fn many_threads_lose_nothing() {
     let at = Location::Sqlite(dir.path().join("r.sqlite3"));
     suite::fill(&mut Registry::create(&at).unwrap());
     suite::writers(&|| Registry::open(&at).unwrap(), 8);
+}
+
+#[test]
+fn chains_lose_no_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = Location::Sqlite(dir.path().join("r.sqlite3"));
+    drop(Registry::create(&at).unwrap());
+    suite::collections::prependers(&|| Registry::open(&at).unwrap(), 8);
 }
 
 #[test]

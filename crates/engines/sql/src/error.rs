@@ -12,14 +12,27 @@ pub enum Fault {
     Other,
 }
 
+/// What the owner of a database calls it, and what is to be done where only the owner knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Words {
+    /// As in "the NOUN cannot be opened".
+    pub noun: &'static str,
+    /// Where there is none.
+    pub remedy_missing: &'static str,
+    /// After its disk failed.
+    pub remedy_disk: &'static str,
+    /// Where no step leads from an old version to this one.
+    pub remedy_gap: &'static str,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
-    #[error("the registry `{place}` cannot be opened: {why}")]
-    Open { place: String, why: String },
+    #[error("the {noun} `{place}` cannot be opened: {why}")]
+    Open { noun: &'static str, place: String, why: String },
     #[error(
-        "the registry `{place}` is locked by another process for more than {seconds} s: wait for it, or end it"
+        "the {noun} `{place}` is locked by another process for more than {seconds} s: wait for it, or end it"
     )]
-    Locked { place: String, seconds: u64 },
+    Locked { noun: &'static str, place: String, seconds: u64 },
     #[error(
         "the disk of `{place}` is full: free some space and try again; nothing of this change was kept"
     )]
@@ -37,11 +50,11 @@ pub enum SqlError {
     )]
     Doubtful { place: String, why: String },
     #[error(
-        "the registry `{place}` has schema version {found}, this program knows {known}: {remedy}"
+        "the {noun} `{place}` has schema version {found}, this program knows {known}: {remedy}"
     )]
-    Version { place: String, found: i64, known: i64, remedy: &'static str },
-    #[error("the registry's database failed: {why}")]
-    Database { fault: Fault, why: String },
+    Version { noun: &'static str, place: String, found: i64, known: i64, remedy: &'static str },
+    #[error("the {noun}'s database failed: {why}")]
+    Database { noun: &'static str, fault: Fault, why: String },
 }
 
 impl SqlError {

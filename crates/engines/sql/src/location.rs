@@ -2,6 +2,7 @@
 
 #[cfg(not(feature = "postgres"))]
 use crate::error::SqlError;
+use crate::error::Words;
 use crate::sql::{Result, Sql};
 use crate::sqlite::Sqlite;
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ pub enum Location {
     /// A file.
     Sqlite(PathBuf),
     /// A connection string, and the schema that the tables are in. `sslmode` is `disable`, `prefer` (as without
-    /// it), `require`, `verify-ca` or `verify-full`; `sslrootcert` names a file of certificates.
+    /// it), `require`, `verify-ca` or `verify-full`; `sslrootcert` names a file of certificates; with
+    /// `system` the mode is `verify-full`, unless another is named.
     Postgres { url: String, schema: String },
 }
 
@@ -30,15 +32,16 @@ impl std::fmt::Display for Location {
 }
 
 /// - `create`: make the file, or the schema, when it is missing
-pub fn connect(at: &Location, create: bool) -> Result<Box<dyn Sql>> {
+pub fn connect(at: &Location, create: bool, words: Words) -> Result<Box<dyn Sql>> {
     match at {
-        Location::Sqlite(path) => Ok(Box::new(Sqlite::open(path, create)?)),
+        Location::Sqlite(path) => Ok(Box::new(Sqlite::open(path, create, words)?)),
         #[cfg(feature = "postgres")]
         Location::Postgres { url, schema } => {
-            Ok(Box::new(crate::postgres::Postgres::open(url, schema, create)?))
+            Ok(Box::new(crate::postgres::Postgres::open(url, schema, create, words)?))
         }
         #[cfg(not(feature = "postgres"))]
         Location::Postgres { .. } => Err(SqlError::Open {
+            noun: words.noun,
             place: at.to_string(),
             why: "this program was built without PostgreSQL (feature `postgres`)".into(),
         }),

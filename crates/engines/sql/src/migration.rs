@@ -4,7 +4,7 @@
 //! is never edited once released. All steps that are needed run in one transaction: a crash at any moment
 //! leaves the old version. Two programs that migrate at once wait for each other, and the second finds nothing to do.
 
-use crate::error::SqlError;
+use crate::error::{SqlError, Words};
 use crate::sql::{Dialect, Result, Sql};
 use crate::transaction::{Connected, transaction};
 
@@ -42,12 +42,13 @@ impl Versions<'_> {
     }
 
     /// That of another version is an error with the remedy.
-    pub fn check(&self, found: i64, place: &str) -> Result<()> {
+    pub fn check(&self, found: i64, place: &str, words: Words) -> Result<()> {
         if found == self.known {
             return Ok(());
         }
         let remedy = if found < self.known { self.remedy_older } else { self.remedy_newer };
-        Err(SqlError::Version { place: place.to_string(), found, known: self.known, remedy })
+        let (noun, place) = (words.noun, place.to_string());
+        Err(SqlError::Version { noun, place, found, known: self.known, remedy })
     }
 }
 
@@ -61,7 +62,12 @@ impl Connected for Bare<'_> {
 }
 
 /// Bring the tables up to the known version. Returns the version that was found; `None` where there is none.
-pub fn migrate(sql: &mut dyn Sql, place: &str, versions: &Versions<'_>) -> Result<Option<i64>> {
+pub fn migrate(
+    sql: &mut dyn Sql,
+    place: &str,
+    versions: &Versions<'_>,
+    words: Words,
+) -> Result<Option<i64>> {
     transaction(&mut Bare(sql), |on| {
         let sql = on.sql();
         if !sql.has_table(versions.table)? {
@@ -73,14 +79,15 @@ pub fn migrate(sql: &mut dyn Sql, place: &str, versions: &Versions<'_>) -> Resul
         }
         let Some(found) = versions.found(sql)? else { return Ok(None) };
         if found > versions.known {
-            versions.check(found, place)?;
+            versions.check(found, place, words)?;
         }
         for version in found..versions.known {
             let Some(step) = versions.steps.iter().find(|s| s.from == version) else {
                 let why = format!(
-                    "no step leads from schema version {version} to the next; use an older elqui first"
+                    "no step leads from schema version {version} to the next; {}",
+                    words.remedy_gap
                 );
-                return Err(SqlError::Open { place: place.to_string(), why });
+                return Err(SqlError::Open { noun: words.noun, place: place.to_string(), why });
             };
             (step.run)(sql)?;
             let set = format!("UPDATE {} SET value = ? WHERE name = ?", versions.table);

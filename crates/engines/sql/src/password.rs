@@ -13,14 +13,24 @@ pub fn find(config: &Config) -> Option<String> {
         return None;
     }
     let text = std::fs::read_to_string(file).ok()?;
+    let wanted = wanted(config)?;
+    line_for(&text, wanted.each_ref().map(String::as_str))
+}
+
+/// Host, port, database and user. Where no user is named, the driver takes the system's; where no database is,
+/// the server takes the one that is called as the user.
+fn wanted(config: &Config) -> Option<[String; 4]> {
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(name)) => name.clone(),
         _ => "localhost".to_string(),
     };
     let port = config.get_ports().first().copied().unwrap_or(5432).to_string();
-    let user = config.get_user().unwrap_or_default();
-    let database = config.get_dbname().unwrap_or(user);
-    line_for(&text, [&host, &port, database, user])
+    let user = match config.get_user() {
+        Some(user) => user.to_string(),
+        None => whoami::username().ok()?,
+    };
+    let database = config.get_dbname().unwrap_or(&user).to_string();
+    Some([host, port, database, user])
 }
 
 #[cfg(unix)]
@@ -54,7 +64,7 @@ fn line_for(text: &str, wanted: [&str; 4]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::line_for;
+    use super::*;
 
     #[test]
     fn lines_of_a_password_file() {
@@ -63,5 +73,23 @@ mod tests {
         assert_eq!(find("db", "elqui").unwrap(), "first");
         assert_eq!(find("other", "elqui").unwrap(), "a:b\\c");
         assert_eq!(find("db", "nobody"), None);
+    }
+
+    /// As `elqui repo init --postgres postgresql://host/db` leaves it.
+    #[cfg(unix)]
+    #[test]
+    fn without_a_user_it_is_the_systems() {
+        let told = std::process::Command::new("id").arg("-un").output().unwrap();
+        let me = String::from_utf8(told.stdout).unwrap().trim().to_string();
+        let text = format!("host:5432:db:{me}:first\nhost:5432:{me}:{me}:own\n");
+        for (url, password) in [
+            ("postgresql://host/db", "first"),
+            ("host=host dbname=db", "first"),
+            ("postgresql://host", "own"),
+        ] {
+            let wanted = wanted(&url.parse().unwrap()).unwrap();
+            let found = line_for(&text, wanted.each_ref().map(String::as_str));
+            assert_eq!(found.as_deref(), Some(password), "{url}");
+        }
     }
 }

@@ -7,12 +7,12 @@
 //! A server that is lost is told once; the next transaction or question outside of one connects again. A
 //! question that nothing was written for is put again by itself.
 
+use crate::connection::Secured;
 use crate::copy::{Copied, copy};
-use crate::error::{Fault, SqlError};
+use crate::error::{Fault, SqlError, Words};
 use crate::location::PATIENCE_S;
 use crate::password;
 use crate::sql::{Dialect, Result, Sql, SqlValue};
-use crate::tls::Secured;
 use postgres::error::SqlState;
 use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
@@ -34,30 +34,35 @@ pub struct Postgres {
     url: String,
     schema: String,
     place: String,
+    words: Words,
     patience_s: u64,
     /// `None` after it was lost.
     client: Option<Client>,
     statements: HashMap<String, Statement>,
     within: bool,
+    /// The connection may hold temporary tables: what rests on them must not go on over another one.
+    temporary: bool,
 }
 
 impl Postgres {
     /// - `schema`: holds the tables; made when `create`
-    pub fn open(url: &str, schema: &str, create: bool) -> Result<Self> {
+    pub fn open(url: &str, schema: &str, create: bool, words: Words) -> Result<Self> {
         let place = format!("postgresql schema {schema}");
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if !schema.starts_with(|c: char| c.is_ascii_lowercase()) || !schema.chars().all(plain) {
             let why = "a schema's name is of small letters, digits and `_`".to_string();
-            return Err(SqlError::Open { place, why });
+            return Err(SqlError::Open { noun: words.noun, place, why });
         }
         let mut new = Self {
             url: url.to_string(),
             schema: schema.to_string(),
             place,
+            words,
             patience_s: PATIENCE_S,
             client: None,
             statements: HashMap::new(),
             within: false,
+            temporary: false,
         };
         new.connect()?;
         if create {
@@ -67,7 +72,8 @@ impl Postgres {
     }
 
     fn connect(&mut self) -> Result<()> {
-        let refused = |why: String| SqlError::Open { place: self.place.clone(), why };
+        let (noun, place) = (self.words.noun, self.place.clone());
+        let refused = |why: String| SqlError::Open { noun, place: place.clone(), why };
         let Secured { mut config, tls } = Secured::read(&self.url).map_err(refused)?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
@@ -114,7 +120,7 @@ impl Postgres {
     /// The connection; outside of a transaction one that was lost is made again.
     fn client(&mut self) -> Result<&mut Client> {
         if self.client.as_ref().is_none_or(Client::is_closed) {
-            if self.within {
+            if self.within || self.temporary {
                 return Err(self.lost("it was closed".into()));
             }
             self.connect()?;
@@ -127,6 +133,7 @@ impl Postgres {
 
     fn lost(&mut self, why: String) -> SqlError {
         self.client = None;
+        self.temporary = false;
         self.statements.clear();
         SqlError::Lost { place: self.place.clone(), why }
     }
@@ -147,7 +154,7 @@ impl Postgres {
         if gone {
             return self.lost(reason(&e));
         }
-        let place = self.place.clone();
+        let (place, noun) = (self.place.clone(), self.words.noun);
         let fault = match e.code() {
             Some(&SqlState::UNIQUE_VIOLATION | &SqlState::DUPLICATE_TABLE) => Fault::Unique,
             Some(&SqlState::FOREIGN_KEY_VIOLATION) => Fault::ForeignKey,
@@ -155,7 +162,7 @@ impl Postgres {
                 Fault::Retry
             }
             Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                return SqlError::Locked { place, seconds: self.patience_s };
+                return SqlError::Locked { noun, place, seconds: self.patience_s };
             }
             Some(&SqlState::DISK_FULL) => return SqlError::Full { place },
             Some(&SqlState::READ_ONLY_SQL_TRANSACTION | &SqlState::INSUFFICIENT_PRIVILEGE) => {
@@ -163,7 +170,7 @@ impl Postgres {
             }
             _ => Fault::Other,
         };
-        SqlError::Database { fault, why: reason(&e) }
+        SqlError::Database { noun, fault, why: reason(&e) }
     }
 
     /// What a COPY's writer met.
@@ -191,8 +198,9 @@ impl Postgres {
     /// Work outside of a transaction changes nothing, so after a loss it is done once again.
     fn again<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
         self.client()?;
+        let temporary = self.temporary;
         match work(self) {
-            Err(lost @ SqlError::Lost { .. }) if !self.within => {
+            Err(lost @ SqlError::Lost { .. }) if !self.within && !temporary => {
                 self.connect()?;
                 match work(self) {
                     // Temporary tables went with the connection.
@@ -283,6 +291,7 @@ impl Sql for Postgres {
 
     fn batch(&mut self, sql: &str) -> Result<()> {
         let done = self.client()?.batch_execute(sql);
+        self.temporary |= done.is_ok() && sql.starts_with("CREATE TEMP");
         done.map_err(|e| self.fail(e))
     }
 

@@ -3,7 +3,7 @@
 //! A commit is on the disk when it returns (`synchronous=FULL`); since a batch is one transaction,
 //! that costs one flush a batch.
 
-use crate::error::{Fault, SqlError};
+use crate::error::{Fault, SqlError, Words};
 use crate::location::PATIENCE_S;
 use crate::sql::{Dialect, Result, Sql, SqlValue};
 use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
@@ -19,41 +19,37 @@ const ANALYZED_ROWS: u32 = 1000;
 pub struct Sqlite {
     connection: Connection,
     place: String,
+    words: Words,
     patience_s: u64,
 }
 
 impl Sqlite {
     /// - `create`: make the file when it is missing
-    pub fn open(path: &Path, create: bool) -> Result<Self> {
-        let open = |e: rusqlite::Error| SqlError::Open {
+    pub fn open(path: &Path, create: bool, words: Words) -> Result<Self> {
+        let refused = |why: String| SqlError::Open {
+            noun: words.noun,
             place: path.display().to_string(),
-            why: e.to_string(),
+            why,
         };
         if !create && !path.exists() {
-            return Err(SqlError::Open {
-                place: path.display().to_string(),
-                why: "there is no such file; make one with `elqui repo init`".into(),
-            });
+            return Err(refused(format!("there is no such file; {}", words.remedy_missing)));
         }
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|f| !f.is_dir()) {
-            return Err(SqlError::Open {
-                place: path.display().to_string(),
-                why: format!("there is no folder `{}`; make it first", folder.display()),
-            });
+            let why = format!("there is no folder `{}`; make it first", folder.display());
+            return Err(refused(why));
         }
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
-        let connection = Connection::open_with_flags(path, flags).map_err(open)?;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|e| refused(e.to_string()))?;
         let place = path.display().to_string();
-        let mut sqlite = Self { connection, place, patience_s: PATIENCE_S };
+        let mut sqlite = Self { connection, place, words, patience_s: PATIENCE_S };
         // Switching to WAL waits for others too.
         sqlite.set_patience(PATIENCE_S)?;
         sqlite.connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         let told = |e: SqlError| match e {
-            SqlError::Database { why, .. } => {
-                SqlError::Open { place: path.display().to_string(), why }
-            }
+            SqlError::Database { why, .. } => refused(why),
             e => e,
         };
         // Another program's file is read, found out, and left as it is.
@@ -72,13 +68,13 @@ impl Sqlite {
 
     fn fail(&self, e: rusqlite::Error) -> SqlError {
         use rusqlite::ffi;
-        let place = self.place.clone();
+        let (place, noun) = (self.place.clone(), self.words.noun);
         let rusqlite::Error::SqliteFailure(inner, _) = &e else {
-            return SqlError::Database { fault: Fault::Other, why: e.to_string() };
+            return SqlError::Database { noun, fault: Fault::Other, why: e.to_string() };
         };
         let fault = match (inner.code, inner.extended_code) {
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => {
-                return SqlError::Locked { place, seconds: self.patience_s };
+                return SqlError::Locked { noun, place, seconds: self.patience_s };
             }
             // The index of the log has no room to grow.
             (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => {
@@ -87,23 +83,24 @@ impl Sqlite {
             (ErrorCode::ReadOnly, _) => return SqlError::ReadOnly { place },
             (ErrorCode::CannotOpen, _) => {
                 let why = "it, its folder or its disk is read-only or closed to this user (a log is kept beside it)";
-                return SqlError::Open { place, why: why.into() };
+                return SqlError::Open { noun, place, why: why.into() };
             }
             (ErrorCode::SystemIoFailure, _) => {
                 let why = format!(
-                    "{e} of `{place}`: see that its disk is there and sound, then run `elqui repo verify`"
+                    "{e} of `{place}`: see that its disk is there and sound, then {}",
+                    self.words.remedy_disk
                 );
-                return SqlError::Database { fault: Fault::Other, why };
+                return SqlError::Database { noun, fault: Fault::Other, why };
             }
             (ErrorCode::DatabaseCorrupt, _) => {
                 let why = format!("{e}: `{place}` is damaged; bring back a copy of it");
-                return SqlError::Database { fault: Fault::Other, why };
+                return SqlError::Database { noun, fault: Fault::Other, why };
             }
             (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Fault::ForeignKey,
             (_, ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => Fault::Unique,
             _ => Fault::Other,
         };
-        SqlError::Database { fault, why: e.to_string() }
+        SqlError::Database { noun, fault, why: e.to_string() }
     }
 }
 

@@ -5,7 +5,6 @@
 //! `sslrootcert`, a file of PEM certificates, or the system's. A certificate that is in that file itself
 //! (self-signed) is trusted as it stands. Client certificates are not offered.
 
-use postgres::config::{Config, SslMode};
 use postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -24,97 +23,10 @@ use tokio_rustls::TlsConnector;
 
 /// What is asked of the server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Check {
+pub enum Check {
     Nothing,
     Chain,
     ChainAndName,
-}
-
-/// A connection string without what is ours, and how to connect.
-pub struct Secured {
-    pub config: Config,
-    pub tls: Tls,
-}
-
-impl Secured {
-    /// - errors: one line, without the string, which may hold a password
-    pub fn read(url: &str) -> Result<Self, String> {
-        let (rest, options) = without_ssl(url);
-        let option =
-            |name: &str| options.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-        let mut config: Config =
-            rest.parse().map_err(|e: postgres::Error| match e.source_text() {
-                Some(why) => format!("its connection string is not understood: {why}"),
-                None => "its connection string is not understood".to_string(),
-            })?;
-        let roots = option("sslrootcert");
-        let (mode, check) = match (option("sslmode").unwrap_or("prefer"), roots) {
-            ("disable", _) => (SslMode::Disable, Check::Nothing),
-            ("allow" | "prefer", _) => (SslMode::Prefer, Check::Nothing),
-            ("require", None) => (SslMode::Require, Check::Nothing),
-            ("require" | "verify-ca", _) => (SslMode::Require, Check::Chain),
-            ("verify-full", _) => (SslMode::Require, Check::ChainAndName),
-            (other, _) => {
-                return Err(format!(
-                    "sslmode is `{other}`; there are disable, prefer, require, verify-ca, verify-full"
-                ));
-            }
-        };
-        config.ssl_mode(mode);
-        Ok(Self { config, tls: Tls::new(check, roots)? })
-    }
-}
-
-trait SourceText {
-    fn source_text(&self) -> Option<String>;
-}
-
-impl SourceText for postgres::Error {
-    fn source_text(&self) -> Option<String> {
-        std::error::Error::source(self).map(ToString::to_string)
-    }
-}
-
-/// The string without `sslmode` and `sslrootcert`, which the driver knows in part, and those two.
-fn without_ssl(url: &str) -> (String, Vec<(String, String)>) {
-    let mut found = Vec::new();
-    let mut ours = |part: &str, decode: bool| {
-        let Some((name, value)) = part.split_once('=') else { return false };
-        if !["sslmode", "sslrootcert"].contains(&name) {
-            return false;
-        }
-        let value =
-            if decode { percent_decoded(value) } else { value.trim_matches('\'').to_string() };
-        found.push((name.to_string(), value));
-        true
-    };
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        let Some((head, query)) = url.split_once('?') else { return (url.to_string(), found) };
-        let rest: Vec<&str> = query.split('&').filter(|p| !ours(p, true)).collect();
-        let mark = if rest.is_empty() { "" } else { "?" };
-        return (format!("{head}{mark}{}", rest.join("&")), found);
-    }
-    let rest: Vec<&str> = url.split_whitespace().filter(|p| !ours(p, false)).collect();
-    (if found.is_empty() { url.to_string() } else { rest.join(" ") }, found)
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|d| std::str::from_utf8(d).ok());
-        match code.and_then(|d| u8::from_str_radix(d, 16).ok()).filter(|_| first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Makes the driver's connections secure.
@@ -122,7 +34,7 @@ fn percent_decoded(text: &str) -> String {
 pub struct Tls(Arc<ClientConfig>);
 
 impl Tls {
-    fn new(check: Check, roots: Option<&str>) -> Result<Self, String> {
+    pub fn new(check: Check, roots: Option<&str>) -> Result<Self, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let (mut store, mut listed) = (RootCertStore::empty(), Vec::new());
         match (check, roots) {
@@ -284,32 +196,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wrapped<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connection_strings() {
-        let ssl = |name: &str, value: &str| (name.to_string(), value.to_string());
-        let (rest, ours) = without_ssl(
-            "postgresql://u@h/d?sslmode=verify-full&connect_timeout=3&sslrootcert=%2Fa%20b",
-        );
-        assert_eq!(rest, "postgresql://u@h/d?connect_timeout=3");
-        assert_eq!(ours, [ssl("sslmode", "verify-full"), ssl("sslrootcert", "/a b")]);
-        let (rest, ours) = without_ssl("host=h sslmode=require user=u");
-        assert_eq!((rest.as_str(), ours), ("host=h user=u", vec![ssl("sslmode", "require")]));
-        assert_eq!(without_ssl("host=h password='a  b'").0, "host=h password='a  b'");
-        assert_eq!(without_ssl("postgres://h/d?sslmode=disable").0, "postgres://h/d");
-        for (url, why) in [
-            ("host=h sslmode=always", "verify-full"),
-            ("host=h sslmode=verify-full sslrootcert=/no/such", "/no/such"),
-            ("host=h port=secret", "not understood"),
-        ] {
-            let text = Secured::read(url).err().unwrap();
-            assert!(text.contains(why) && !text.contains("secret"), "{text}");
-        }
     }
 }

@@ -41,6 +41,9 @@ pub enum StepError {
     TimedOut { seconds: u64 },
     #[error("the run was cancelled")]
     Cancelled,
+    /// Not of this quantum: the registry is locked, full, read-only or lost.
+    #[error("{0}")]
+    Registry(String),
     #[error("it panicked, which is a bug of the step: {0}")]
     Panicked(String),
 }
@@ -63,6 +66,10 @@ impl From<CodecError> for StepError {
 }
 impl From<RegistryError> for StepError {
     fn from(e: RegistryError) -> Self {
-        Self::failed(e)
+        match &e {
+            // A fault is of what was asked; all others are of the database.
+            RegistryError::Sql(sql) if sql.fault().is_none() => Self::Registry(e.to_string()),
+            _ => Self::failed(e),
+        }
     }
 }

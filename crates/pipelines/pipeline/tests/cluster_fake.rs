@@ -276,7 +276,7 @@ fn what_is_wrong_is_said_in_one_line() {
     assert_eq!(said, Said { status: Some(3), out: "a\n".into(), err: "b\n".into() });
     // Folders.
     let nowhere = PathBuf::from("/nonexistent/sub");
-    says(Submission::open(&nowhere).unwrap_err(), "no submission's folder");
+    says(Submission::open(&nowhere).unwrap_err(), "run --engine slurm");
     says(Submission::open(case.dir.path()).unwrap_err(), "no submission's folder");
     let jobs = case.submission.folder.join("jobs.json");
     let good = std::fs::read(&jobs).unwrap();

@@ -9,7 +9,7 @@ use elqui_registry::DatasetQuery;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const KILLS: usize = 20;
 const VISITS: i64 = 12;
@@ -49,6 +49,12 @@ fn made(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     files(&run).iter().map(|(p, b)| (name(p), b.clone())).collect()
 }
 
+/// How many files are there while others are written.
+fn count(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|e| if e.path().is_dir() { count(&e.path()) } else { 1 }).sum()
+}
+
 /// What is registered is whole, and everything before it is registered too. Returns how many.
 fn check(store: &Store) -> usize {
     let mut r = store.registry();
@@ -73,10 +79,8 @@ fn killed_at_any_moment() {
     let whole = tempfile::tempdir().unwrap();
     let store = sky(whole.path(), VISITS, DETECTORS);
     let (p, g) = graph(&store, TEXT, "");
-    let start_time = Instant::now();
     let report = run_graph(&g, &p, &store, &RunOptions::default(), &(), None).unwrap();
     assert!(report.is_complete());
-    let seconds = start_time.elapsed();
     let wanted = made(whole.path());
     assert_eq!(wanted.len(), (VISITS * DETECTORS + VISITS) as usize);
     let (mut left, mut rounds, mut stopped) = (kills(), 0, 0);
@@ -91,7 +95,13 @@ fn killed_at_any_moment() {
         for kill in 0..left.min(5) {
             let share = (kill * 37 + rounds * 11) % 23;
             let mut child = start(dir.path());
-            std::thread::sleep(Duration::from_millis(4) + seconds * share as u32 / 90);
+            // Told by what is there, since nobody knows how fast this machine is.
+            let enough = count(&dir.path().join(RUN)) + share * wanted.len() / 90;
+            let ended = |child: &mut std::process::Child| child.try_wait().unwrap().is_some();
+            while count(&dir.path().join(RUN)) < enough && !ended(&mut child) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis((kill * 7 + rounds) as u64 % 13));
             stopped += usize::from(child.try_wait().unwrap().is_none());
             child.kill().unwrap();
             child.wait().unwrap();

@@ -199,7 +199,7 @@ fn made(r: &mut Repository) -> Vec<elqui_butler::DatasetId> {
         started_ns: 1_800_000_000_000_000_000,
         wall_s: 2.0,
         cpu_s: 1.5,
-        peak_memory_bytes: 1 << 20,
+        peak_memory_bytes: Some(1 << 20),
         inputs: vec![raw, bias],
         outputs: Vec::new(),
     };

@@ -66,10 +66,21 @@ fn killed_at_any_moment() {
             .spawn()
             .unwrap();
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        std::thread::sleep(Duration::from_micros(15_000 + (seed >> 33) % 90_000));
-        child.kill().unwrap();
+        // The moment follows from what it has done, since nobody knows how fast this machine is: after some
+        // datasets, and a little later; one in twelve before the first, while it starts.
+        let after = (seed >> 33) % 12;
+        let later = (seed >> 40) % if after == 0 { 60_000 } else { 6_000 };
         let out = BufReader::new(child.stdout.take().unwrap());
-        for line in out.lines().map_while(Result::ok) {
+        let mut out = out.lines().map_while(Result::ok);
+        let mut lines = Vec::new();
+        let is_done = |l: &String| l.starts_with(DONE);
+        while (lines.iter().filter(|l| is_done(l)).count() as u64) < after {
+            lines.push(out.next().expect("it puts datasets until it is killed"));
+        }
+        std::thread::sleep(Duration::from_micros(later));
+        child.kill().unwrap();
+        lines.extend(out);
+        for line in lines {
             if let Some(id) = line.strip_prefix(DONE).and_then(|id| DatasetId::parse(id).ok()) {
                 told.insert(id);
                 count += 1;

@@ -153,3 +153,59 @@ fn what_has_no_room_is_refused_before_anything_is_written() {
     };
     refused("kind", &other, &["best", "tagged", "run"]);
 }
+
+#[test]
+fn a_link_out_of_an_export_needs_a_checksum() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut a = fresh(&dir.path().join("a"));
+    let one = a.put(&image(1, 0), "u/run", ".x", b"image").unwrap();
+    let (export, secret) = (dir.path().join("export"), dir.path().join("secret"));
+    a.export(&[one.id], &export, Transfer::Copy).unwrap();
+    let artifact = a.artifact(one.id).unwrap();
+    let file = export.join("files").join(&artifact.path);
+    std::fs::remove_file(&file).unwrap();
+    elqui_codec::atomic_write_bytes(&secret, b"other").unwrap();
+    std::os::unix::fs::symlink(&secret, &file).unwrap();
+    let manifest = files(&export).into_iter().find(|f| f.extension().is_some_and(|e| e == "jsonl"));
+    let manifest = manifest.unwrap();
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let unsummed = text.replace(&artifact.checksum, "");
+    assert!(unsummed != text);
+    elqui_codec::atomic_write_bytes(&manifest, unsummed.as_bytes()).unwrap();
+    for mode in [Transfer::Copy, Transfer::Link, Transfer::Symlink, Transfer::Move] {
+        let mut b = fresh(&dir.path().join(format!("{mode:?}")));
+        let e = b.import(&export, mode).unwrap_err().to_string();
+        assert!(e.contains("link out of the export") && e.contains(&artifact.path), "{e}");
+        assert!(b.gc(0.0, true).unwrap().orphans.is_empty() && file.is_symlink());
+    }
+    // With the checksum it is known to be what was exported, wherever it is.
+    elqui_codec::atomic_write_bytes(&manifest, text.as_bytes()).unwrap();
+    let mut b = fresh(&dir.path().join("b"));
+    assert!(b.import(&export, Transfer::Copy).unwrap_err().to_string().contains("damaged"));
+    elqui_codec::atomic_write_bytes(&secret, b"image").unwrap();
+    assert_eq!(b.import(&export, Transfer::Copy).unwrap().new, 1);
+    assert_eq!(b.get(one.id).unwrap(), b"image");
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect()
+}
+
+#[test]
+fn a_caches_copy_is_not_handed_out_as_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let behind = std::sync::Arc::new(elqui_datastore::MemoryStore::default());
+    let cached = elqui_datastore::CachedStore::new(behind, dir.path(), 1 << 20).unwrap();
+    let files = elqui_pipeline::Artifacts::new(std::sync::Arc::new(cached), Default::default());
+    let of = elqui_butler::Universe::standard();
+    let of = elqui_butler::DatasetType::new(of, "image", &["visit", "detector"], "Text").unwrap();
+    let mut r = fresh(&dir.path().join("r"));
+    let dataset = r.new_dataset(&image(1, 0), "u/run").unwrap().1;
+    let artifact = files.write(&of, &dataset, "txt", b"image").unwrap();
+    assert!(files.local_path(&artifact).is_some(), "steps may read the copy");
+    assert_eq!(files.own_path(&artifact), None, "an export may not link it");
+    let folder = elqui_datastore::FolderStore::open(&dir.path().join("own")).unwrap();
+    let files = elqui_pipeline::Artifacts::new(std::sync::Arc::new(folder), Default::default());
+    let artifact = files.write(&of, &dataset, "txt", b"image").unwrap();
+    assert_eq!(files.own_path(&artifact), files.local_path(&artifact));
+}

@@ -121,7 +121,7 @@ fn retries_panics_and_times() {
     let start = Instant::now();
     let (report, _) = run(&store, slow, &options(2));
     assert!(report.failures[0].1.contains("took longer"), "{:?}", report.failures);
-    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(start.elapsed() < Duration::from_secs(8), "it did not wait for the end");
     // Cancelled from outside.
     let cancel = Cancel::default();
     let long = slow.replace("    timeout_s: 0.05\n", "");
@@ -248,17 +248,21 @@ fn commands() {
     assert!(report.failures[0].1.contains("is it installed"), "{:?}", report.failures);
 
     // Killed with all that it started.
-    let mark = dir.path().join("mark");
+    let other = dir.path().join("other");
     let script =
-        format!("argv: [sh, -c, '(sleep 2; touch {}) & sleep 60; tr a-z0-9", mark.display());
-    let slow =
-        COMMAND.replace(argv, &script).replace("  shout:\n", "  shout:\n    timeout_s: 0.2\n");
+        format!("argv: [sh, -c, 'sleep 600 & echo $! >{}; sleep 600; tr a-z0-9", other.display());
+    let slow = COMMAND.replace(argv, &script).replace("  shout:\n", "  shout:\n    timeout_s: 1\n");
     let start = Instant::now();
     let (report, _) = run(&store, &slow, &options(1));
     assert!(report.failures[0].1.contains("took longer"), "{:?}", report.failures);
-    assert!(start.elapsed() < Duration::from_secs(2));
-    std::thread::sleep(Duration::from_millis(2300).saturating_sub(start.elapsed()));
-    assert!(!mark.exists(), "what it started was left alive");
+    let other = std::fs::read_to_string(other).unwrap();
+    let stat = format!("/proc/{}/stat", other.trim());
+    // Gone, or dead and not yet buried by its new parent.
+    let alive = || std::fs::read_to_string(&stat).is_ok_and(|s| !s.contains(") Z "));
+    while alive() && start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(!alive(), "what it started was left alive");
 }
 
 const ISOLATED: &str = "name: i\nsteps:\n  clean: {task: clean, config: {prefix: x}}\n  join: {task: sum, isolated: true, timeout_s: 20}\n";
@@ -304,7 +308,7 @@ fn isolated_quanta() {
     assert_eq!(text_of(&store, "visit_sum", &id(2, 0)).unwrap(), "x2.0 x2.1");
     let mut r = store.registry();
     let sum = r.datasets(&DatasetQuery::new("visit_sum", &[RUN], "visit = 2")).unwrap();
-    assert_eq!(r.quantum_of(sum[0].id).unwrap().unwrap().peak_memory_bytes, 7);
+    assert_eq!(r.quantum_of(sum[0].id).unwrap().unwrap().peak_memory_bytes, Some(7));
 }
 
 #[test]

@@ -95,19 +95,27 @@ fn tasks() -> Tasks {
     elqui_production::steps::tasks()
 }
 
-/// Write a submission and give it to Slurm; a folder that was cut off goes on where it stopped.
+/// Write a submission and give it to Slurm; one that was cut off goes on where it stopped.
 pub fn start(
     r: &mut Repository,
     pipeline: &Pipeline,
     graph: &QuantumGraph,
     how: &How,
-    site: Option<&Path>,
+    site: Option<Site>,
 ) -> Result<(), CliError> {
     let folder = how.folder(r, &graph.header.run)?;
     let submission = if Submission::exists(&folder) {
-        Submission::open(&folder).map_err(CliError::work)?
+        let known = Submission::open(&folder).map_err(CliError::work)?;
+        let there = known.graph().map_err(CliError::work)?;
+        let same = site.as_ref().is_none_or(|s| *s == known.settings.site);
+        if !same || !graph.is_part_of(&there) {
+            return Err(CliError::work(format!(
+                "`{0}` was submitted with other data, another configuration or another site: go on with it by `elqui pipeline restart {0}`, or choose another run",
+                graph.header.run
+            )));
+        }
+        known
     } else {
-        let site = site.map(Site::load).transpose().map_err(CliError::words)?.unwrap_or_default();
         let program = std::env::current_exe().map_err(CliError::work)?;
         let universe = r.registry().universe().clone();
         let new = NewSubmission {
@@ -117,7 +125,7 @@ pub fn start(
             universe: &universe,
             repository: r.root(),
             program: vec![program.display().to_string(), "pipeline".into()],
-            site,
+            site: site.unwrap_or_default(),
             retries: how.retries,
             timeout_s: how.timeout,
         };
@@ -188,6 +196,9 @@ pub fn stop(repo: &Path, args: &CancelArgs) -> Result<(), CliError> {
     let done = cancel(&submission, &slurm(&submission), &Shell::default(), wait);
     let done = done.map_err(CliError::work)?;
     say(&format!("{} jobs stopped; {} quanta are kept", done.jobs, done.merged.quanta))?;
+    if let Some(why) = done.merged.problem() {
+        return Err(CliError::work(why));
+    }
     match done.open {
         0 => Ok(()),
         n => Err(CliError::work(format!(
@@ -281,11 +292,8 @@ pub fn part_quantum(args: &PartQuantumArgs) -> Result<(), CliError> {
 pub fn merge(args: &MergeArgs) -> Result<(), CliError> {
     let submission = Submission::open(&args.folder).map_err(CliError::work)?;
     let done = merge_records(&submission).map_err(CliError::work)?;
-    match done.refused.first() {
+    match done.problem() {
         None => say(&format!("{} quanta registered", done.quanta)),
-        Some(why) => Err(CliError::work(format!(
-            "{} records were refused, the first: {why}",
-            done.refused.len()
-        ))),
+        Some(why) => Err(CliError::work(why)),
     }
 }

@@ -23,6 +23,9 @@ pub struct Where {
     /// Go on with the newest run of --output (or with --run): what it has is not made again.
     #[arg(long, visible_alias = "skip-existing")]
     pub resume: bool,
+    /// Go on although the collections hold calibrations and frames find none that is certified for them.
+    #[arg(long)]
+    pub without_calibrations: bool,
     /// Which data, such as "visit IN (1..20) AND band='r'".
     #[arg(long = "where", value_name = "EXPR", default_value = "")]
     pub condition: String,
@@ -32,9 +35,10 @@ pub struct Where {
 pub struct Place {
     pub run: String,
     pub inputs: Vec<String>,
-    chain: Option<String>,
-    /// What the chain holds already.
-    earlier: Vec<String>,
+    /// The run's name was chosen by us.
+    pub fresh: bool,
+    /// Where it is to be shown.
+    pub chain: Option<String>,
 }
 
 impl Where {
@@ -43,7 +47,7 @@ impl Where {
             let Some(run) = self.run.clone() else {
                 return Err(CliError::words("name a chain with --output, or a run with --run"));
             };
-            return Ok(Place { run, inputs: self.input.clone(), chain: None, earlier: Vec::new() });
+            return Ok(Place { run, inputs: self.input.clone(), fresh: false, chain: None });
         };
         let found = r.registry().collections(chain).map_err(CliError::work)?;
         let found = found.into_iter().find(|c| c.name == *chain);
@@ -63,7 +67,7 @@ impl Where {
                     "`{chain}` has no run to go on with: leave out --resume"
                 )));
             }
-            (false, _) => fresh(r, &format!("{chain}/{}", now()))?,
+            (false, _) => format!("{chain}/{}", now()),
         };
         let inputs = match (self.input.is_empty(), earlier.is_empty()) {
             (false, _) => self.input.clone(),
@@ -73,40 +77,23 @@ impl Where {
             // A chain knows what it was made from.
             (true, false) => earlier.iter().filter(|c| **c != run).cloned().collect(),
         };
-        Ok(Place { run, inputs, chain: Some(chain.clone()), earlier })
+        Ok(Place { run, inputs, fresh: !self.resume, chain: Some(chain.clone()) })
     }
 }
 
 impl Place {
-    /// Show the run in its chain, when it has one.
-    pub fn show(&self, r: &mut Repository) -> Result<(), CliError> {
-        let Some(chain) = &self.chain else { return Ok(()) };
-        let mut children = vec![self.run.as_str()];
-        for name in self.earlier.iter().chain(&self.inputs).map(String::as_str) {
-            // One may read what the chain shows, but the chain does not hold itself.
-            if name != chain && !children.contains(&name) {
-                children.push(name);
+    /// Make the run. Of calls of the same second each has its own.
+    pub fn make(&mut self, r: &mut Repository) -> Result<(), CliError> {
+        let name = self.run.clone();
+        for number in 2.. {
+            let new = r.registry().register_collection(&self.run, CollectionKind::Run, "");
+            if new.map_err(CliError::work)? || !self.fresh {
+                break;
             }
+            self.run = format!("{name}_{number}");
         }
-        let registry = r.registry();
-        registry
-            .register_collection(chain, CollectionKind::Chained, "")
-            .and_then(|_| registry.set_chain(chain, &children))
-            .map_err(CliError::work)
+        Ok(())
     }
-}
-
-/// A run's name that nobody has: calls of the same second are told apart.
-fn fresh(r: &mut Repository, name: &str) -> Result<String, CliError> {
-    let known = r.registry().collections(&format!("{name}*")).map_err(CliError::work)?;
-    let taken = |run: &str| known.iter().any(|c| c.name == run);
-    let mut run = name.to_string();
-    let mut number = 2;
-    while taken(&run) {
-        run = format!("{name}_{number}");
-        number += 1;
-    }
-    Ok(run)
 }
 
 /// `20261123T204400Z`.

@@ -6,6 +6,7 @@ mod collections;
 mod plan;
 mod run;
 mod show;
+mod verdicts;
 mod worker;
 
 use crate::error::CliError;
@@ -96,7 +97,7 @@ pub fn load(
     steps: &[String],
 ) -> Result<Pipeline, CliError> {
     let tasks: Tasks = elqui_production::steps::tasks();
-    if !path.exists() && path.to_str().and_then(|name| tasks.pipeline(name)).is_none() {
+    if !path.is_file() && path.to_str().and_then(|name| tasks.pipeline(name)).is_none() {
         let known: Vec<&str> = tasks.pipeline_names().collect();
         return Err(CliError::words(format!(
             "{}: there is neither such a file nor such a pipeline; elqui has {}",

@@ -40,7 +40,10 @@ pub fn run(r: &mut Repository, args: &PlanArgs) -> Result<(), CliError> {
                 condition: args.collections.condition.clone(),
                 skip_existing: args.collections.resume,
             };
-            build(r, &pipeline, &request)?
+            let mut graph = build(r, &pipeline, &request)?;
+            check_calibrations(r, &graph, args.collections.without_calibrations)?;
+            graph.header.chain = place.chain;
+            graph
         }
         Some(path) => {
             let mut graph = QuantumGraph::load(path).map_err(CliError::work)?;
@@ -69,6 +72,45 @@ pub fn run(r: &mut Repository, args: &PlanArgs) -> Result<(), CliError> {
         }
     }
     say(&format!("{}: {} quanta into {}", out.display(), graph.len(), graph.header.run))
+}
+
+/// Frames without calibrations have wrong fluxes and say so nowhere on the sky: it is said here, and
+/// refused where calibrations are there and none is certified for a frame.
+pub fn check_calibrations(
+    r: &mut Repository,
+    graph: &QuantumGraph,
+    allowed: bool,
+) -> Result<(), CliError> {
+    let inputs: Vec<&str> = graph.header.inputs.iter().map(String::as_str).collect();
+    let mut none: Vec<&str> = Vec::new();
+    for (label, name, with, count) in graph.calibrations() {
+        if with == count {
+            continue;
+        }
+        // A type that nobody registered has none.
+        let certified = r.registry().certified(name, &inputs).map_or(0, |all| all.len());
+        let query = elqui_registry::DatasetQuery::new(name, &inputs, "");
+        let bare = r.registry().datasets(&query).map_or(0, |all| all.len());
+        if certified + bare == 0 {
+            none.push(name);
+            continue;
+        }
+        let why = format!(
+            "{} of {count} quanta of `{label}` find no {name} that is certified for them, though the input collections hold {}",
+            count - with,
+            if certified > 0 { certified } else { bare }
+        );
+        if !allowed {
+            return Err(CliError::work(format!(
+                "{why}: certify them for the frames' time (`elqui repo certify`) and name the calibration collection in --input, or say --without-calibrations"
+            )));
+        }
+        note(&why);
+    }
+    if !none.is_empty() {
+        note(&format!("there is no {} in the input collections", none.join(", no ")));
+    }
+    Ok(())
 }
 
 /// The graph, with words on why it is empty.

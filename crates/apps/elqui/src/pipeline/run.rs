@@ -4,11 +4,13 @@ use super::Which;
 use super::bar::RunBar;
 use super::cluster;
 use super::collections::Where;
-use super::plan::build;
+use super::plan::{build, check_calibrations};
+use super::verdicts;
 use super::worker::Itself;
 use crate::clock;
 use crate::error::CliError;
 use crate::outputs::{make_folder, put, say};
+use elqui_pipeline::cluster::{Site, Submission};
 use elqui_pipeline::{
     Clocks, GraphRequest, InRepository, OnFailure, Pipeline, QuantumGraph, Repository, RunOptions,
     RunReport, Status, prepare, run_graph,
@@ -62,7 +64,8 @@ pub struct How {
     /// Try a failed quantum so many times again.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub retries: u32,
-    /// Stop a quantum that takes longer, seconds.
+    /// Stop a quantum that takes longer, seconds; a step in this process ends where it next looks, one
+    /// that is `isolated` or a command is killed.
     #[arg(long, value_name = "S")]
     pub timeout: Option<f64>,
     /// Start nothing new after a failure.
@@ -74,40 +77,71 @@ pub struct How {
 }
 
 impl How {
-    /// The folder of a run.
+    fn check(&self, engine: Engine, has_site: bool) -> Result<(), CliError> {
+        if self.timeout.is_some_and(|s| !(s > 0.0 && s < 1e9)) {
+            return Err(CliError::words("--timeout has to be above zero"));
+        }
+        match engine {
+            Engine::Local if has_site => {
+                Err(CliError::words("--site is for clusters: say --engine slurm besides"))
+            }
+            Engine::Slurm if self.fail_fast || self.memory.is_some() => Err(CliError::words(
+                "--fail-fast and --memory are for this machine: jobs take what their steps declare",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The folder of a run. No name has a comma, so no two runs have one folder.
     pub fn folder(&self, r: &Repository, run: &str) -> Result<PathBuf, CliError> {
-        let name = elqui_codec::safe_name(&run.replace('/', "-"));
+        let parts: Vec<String> = run.split('/').map(elqui_codec::safe_name).collect();
+        let name = parts.join(",");
         let folder = self.work.clone().unwrap_or_else(|| r.root().join("runs").join(name));
         std::path::absolute(&folder).map_err(|e| CliError::on(&folder, e))
     }
 }
 
 pub fn run(r: &mut Repository, args: &RunArgs) -> Result<(), CliError> {
-    if args.site.is_some() && args.engine == Engine::Local {
-        return Err(CliError::words("--site is for clusters: say --engine slurm besides"));
-    }
+    args.how.check(args.engine, args.site.is_some())?;
+    // Read before anything is made, so that a mistake in it leaves nothing behind.
+    let site = args.site.as_deref().map(Site::load).transpose().map_err(CliError::words)?;
     let pipeline = args.which.load(&r.registry().universe().clone())?;
     let start = |r: &mut Repository, graph: &QuantumGraph| match args.engine {
-        Engine::Local => tell(&run_planned(r, &pipeline, graph, &args.how)?),
-        Engine::Slurm => cluster::start(r, &pipeline, graph, &args.how, args.site.as_deref()),
+        Engine::Local => {
+            let done = run_planned(r, &pipeline, graph, &args.how)?;
+            verdicts::say_of(r, graph)?;
+            tell(&done)
+        }
+        Engine::Slurm => cluster::start(r, &pipeline, graph, &args.how, site.clone()),
     };
     if let Some(path) = &args.graph {
         let graph = QuantumGraph::load(path).map_err(CliError::work)?;
         prepare(&graph, r.registry()).map_err(CliError::work)?;
+        show(r, &graph)?;
         return start(r, &graph);
     }
-    let place = args.collections.place(r)?;
+    let mut place = args.collections.place(r)?;
+    place.make(r)?;
     let request = GraphRequest {
         run: place.run.clone(),
         inputs: place.inputs.clone(),
         condition: args.collections.condition.clone(),
         skip_existing: args.collections.resume,
     };
-    let graph = build(r, &pipeline, &request)?;
+    let mut graph = build(r, &pipeline, &request)?;
+    check_calibrations(r, &graph, args.collections.without_calibrations)?;
+    graph.header.chain = place.chain;
     // The run is seen in its chain from the beginning, so that --resume finds it after a kill.
     prepare(&graph, r.registry()).map_err(CliError::work)?;
-    place.show(r)?;
+    show(r, &graph)?;
     start(r, &graph)
+}
+
+/// Put a run into its chain, when it has one.
+fn show(r: &mut Repository, graph: &QuantumGraph) -> Result<(), CliError> {
+    let Some(chain) = &graph.header.chain else { return Ok(()) };
+    let rest: Vec<&str> = graph.header.inputs.iter().map(String::as_str).collect();
+    r.registry().prepend_to_chain(chain, &graph.header.run, &rest).map_err(CliError::work)
 }
 
 /// What came of a run, and where its files are.
@@ -143,16 +177,22 @@ fn run_planned(
     how: &How,
 ) -> Result<Finished, CliError> {
     prepare(graph, r.registry()).map_err(CliError::work)?;
-    let folder = how.folder(r, &graph.header.run)?;
+    let run = &graph.header.run;
+    let folder = how.folder(r, run)?;
+    if Submission::exists(&folder) {
+        return Err(CliError::work(format!(
+            "the run `{run}` was submitted to a cluster: go on with `elqui pipeline restart {run}`, or choose another run"
+        )));
+    }
     make_folder(&folder)?;
+    same_settings(r, pipeline, run, &folder.join(FOLDER_PIPELINE))?;
     graph.save(&folder.join(FOLDER_GRAPH)).map_err(CliError::work)?;
     put(&folder.join(FOLDER_PIPELINE), pipeline.to_yaml().as_bytes())?;
-    let timeout = match how.timeout {
-        Some(s) if !(s > 0.0 && s < 1e9) => {
-            return Err(CliError::words("--timeout has to be above zero"));
-        }
-        s => s.map(Duration::from_secs_f64),
-    };
+    // Of its own, since another process may go on with the run and number its quanta anew.
+    let own = tempfile::tempdir().map_err(CliError::work)?;
+    graph.save(&own.path().join(FOLDER_GRAPH)).map_err(CliError::work)?;
+    put(&own.path().join(FOLDER_PIPELINE), pipeline.to_yaml().as_bytes())?;
+    let timeout = how.timeout.map(Duration::from_secs_f64);
     let mut options = options();
     options.memory_bytes = match how.memory {
         Some(mib) => mib << 20,
@@ -164,14 +204,49 @@ fn run_planned(
     options.logs = Some(folder.join(FOLDER_LOGS));
     let root = std::path::absolute(r.root()).map_err(|e| CliError::on(r.root(), e))?;
     let program = std::env::current_exe().map_err(CliError::work)?;
-    let launcher = Itself { program, repo: root.clone(), work: folder.clone() };
+    let launcher = Itself { program, repo: root.clone(), work: own.path().to_path_buf() };
     let datasets = InRepository::new(&root);
     let bar = RunBar::new();
     let report = run_graph(graph, pipeline, &datasets, &options, &bar, Some(&launcher));
     bar.finish();
     let report = report.map_err(CliError::work)?;
+    keep_earlier(&folder.join(FOLDER_REPORT))?;
     put(&folder.join(FOLDER_REPORT), report.to_html().as_bytes())?;
     Ok(Finished { report, folder })
+}
+
+/// A run has one configuration of each step: who goes on with it must mean the same.
+fn same_settings(
+    r: &mut Repository,
+    pipeline: &Pipeline,
+    run: &str,
+    earlier: &Path,
+) -> Result<(), CliError> {
+    if !earlier.is_file() {
+        return Ok(());
+    }
+    let universe = r.registry().universe().clone();
+    let earlier = super::load(earlier, &universe, &[], &[])?;
+    let other = pipeline.steps.iter().find(|step| {
+        let known = earlier.step(&step.label);
+        known.is_some_and(|k| k.config() != step.config() || k.info != step.info)
+    });
+    match other {
+        None => Ok(()),
+        Some(step) => Err(CliError::work(format!(
+            "the run `{run}` has the step `{}` with other settings: use the same, or choose another run",
+            step.label
+        ))),
+    }
+}
+
+/// Reports of earlier calls stay, as `report-1.html` and so on.
+fn keep_earlier(path: &Path) -> Result<(), CliError> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let free = (1..).map(|n| path.with_file_name(format!("report-{n}.html"))).find(|p| !p.exists());
+    free.map_or(Ok(()), |to| std::fs::rename(path, to)).map_err(|e| CliError::on(path, e))
 }
 
 /// As this machine runs quanta, unless words say otherwise.

@@ -4,8 +4,9 @@ use super::select::Selection;
 use crate::error::CliError;
 use crate::outputs::say;
 use elqui_base::{MjdTai, parse_iso_utc};
-use elqui_butler::{CollectionKind, Timespan};
+use elqui_butler::{CollectionKind, DatasetId, Timespan};
 use elqui_pipeline::Repository;
+use std::collections::BTreeMap;
 
 /// Remove datasets and their files.
 ///
@@ -21,6 +22,29 @@ pub struct RmArgs {
     /// Do it; without it, only say what would be removed.
     #[arg(long)]
     yes: bool,
+    /// Remove calibrations too that are certified.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Calibrations that frames rest on are not removed by the way.
+fn not_certified(r: &mut Repository, ids: &[DatasetId]) -> Result<(), CliError> {
+    let types = r.registry().dataset_types().map_err(CliError::work)?;
+    let is_calibration = |name: &str| types.iter().any(|t| t.name == name && t.is_calibration);
+    for id in ids {
+        let Some(one) = r.registry().dataset(*id).map_err(CliError::work)? else { continue };
+        if !is_calibration(&one.name.dataset_type) {
+            continue;
+        }
+        let held = r.registry().validities(*id).map_err(CliError::work)?;
+        if let Some((collection, _)) = held.first() {
+            return Err(CliError::work(format!(
+                "{} is certified in `{collection}`: take it out by `elqui repo certify {collection} {} --remove`, or say --force",
+                one.name, one.name.dataset_type
+            )));
+        }
+    }
+    Ok(())
 }
 
 pub fn rm(r: &mut Repository, args: &RmArgs) -> Result<(), CliError> {
@@ -28,7 +52,19 @@ pub fn rm(r: &mut Repository, args: &RmArgs) -> Result<(), CliError> {
         Some(run) => r.registry().run_ids(run).map_err(CliError::work)?,
         None => args.select.ids(r)?,
     };
+    if !args.force {
+        not_certified(r, &ids)?;
+    }
     if !args.yes {
+        let mut by_kind: BTreeMap<(String, String), usize> = BTreeMap::new();
+        for id in &ids {
+            if let Some(one) = r.registry().dataset(*id).map_err(CliError::work)? {
+                *by_kind.entry((one.run, one.name.dataset_type)).or_default() += 1;
+            }
+        }
+        for ((run, name), n) in by_kind {
+            say(&format!("{n:>9}  {name}  {run}"))?;
+        }
         return say(&format!("{} datasets would be removed; say --yes to do it", ids.len()));
     }
     if let Some(run) = &args.run {
@@ -129,14 +165,24 @@ pub fn certify(r: &mut Repository, args: &CertifyArgs) -> Result<(), CliError> {
         Timespan { begin_ns: moment(&args.begin, i64::MIN)?, end_ns: moment(&args.end, i64::MAX)? };
     let span = span.checked().map_err(CliError::words)?;
     if args.remove {
+        if args.select.limit.is_some() || !args.select.collections.is_empty() {
+            return Err(CliError::words("--remove takes types and --where, nothing else"));
+        }
         let mut changed = 0;
         for name in &args.select.what {
-            let done = r.registry().decertify(&args.calibration, name, span, None);
+            let chosen = match args.select.condition.is_empty() {
+                true => None,
+                false => Some(args.select.data_ids_of(r, name)?),
+            };
+            let done = r.registry().decertify(&args.calibration, name, span, chosen.as_deref());
             changed += done.map_err(CliError::work)?;
         }
         return say(&format!("{changed} validities changed in {}", args.calibration));
     }
     let ids = args.select.ids(r)?;
+    if ids.is_empty() {
+        return Err(CliError::work("there is no such dataset: nothing is certified"));
+    }
     let registry = r.registry();
     registry
         .register_collection(&args.calibration, CollectionKind::Calibration, "")

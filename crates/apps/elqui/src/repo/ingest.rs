@@ -48,16 +48,22 @@ pub fn run(r: &mut Repository, args: &IngestArgs) -> Result<(), CliError> {
     how.run = args.run.clone().unwrap_or_default();
     how.skip_existing = args.skip_existing;
     how.checksum = !args.no_checksum;
+    // Steps must know the camera too, where the program itself does not.
+    let own = args.instrument.as_ref().map(Path::new).filter(|p| p.is_file()).zip(named.as_ref());
+    if let Some((file, camera)) = own {
+        let run = run_of(&how.run, camera.name());
+        check_camera(r, camera, file, &run)?;
+    }
     let (run, done) = frames(r, &files, how, named.as_ref())?;
     let skipped = match done.skipped {
         0 => String::new(),
         n => format!(", {n} were there"),
     };
-    // Steps must know the camera too, where the program itself does not.
-    if let Some(file) = args.instrument.as_ref().map(Path::new).filter(|p| p.is_file())
-        && let Some(camera) = &named
+    if let Some((file, camera)) = own
+        && !check_camera(r, camera, file, &run)?
     {
-        keep_camera(r, camera, file, &run)?;
+        let of = camera_type(r)?;
+        put::keep(r, &of, DataId::new().with("instrument", camera.name()), &run, file)?;
     }
     say(&format!("{} frames ingested into {run}{skipped}", done.new))
 }
@@ -73,9 +79,7 @@ pub fn frames(
     let observed = observe_all(first, named).map_err(|e| CliError::on(first, e))?;
     let camera = observed.into_iter().next().map(|o| o.info.instrument);
     let camera = camera.ok_or_else(|| CliError::on(first, "it holds no detector of its camera"))?;
-    if how.run.is_empty() {
-        how.run = format!("{camera}/raw/all");
-    }
+    how.run = run_of(&how.run, &camera);
     let universe = r.registry().universe().clone();
     let dimensions = ["exposure", "detector"];
     let of = DatasetType::new(&universe, &how.dataset_type, &dimensions, RAW_FRAME);
@@ -94,32 +98,44 @@ pub fn frames(
     Ok((how.run, done))
 }
 
-/// Keep a camera's description beside its frames, once; another text under its name is refused.
-fn keep_camera(
-    r: &mut Repository,
-    camera: &Instrument,
-    file: &Path,
-    run: &str,
-) -> Result<(), CliError> {
+/// The run that is asked for, or the standard one.
+fn run_of(asked: &str, camera: &str) -> String {
+    if asked.is_empty() { format!("{camera}/raw/all") } else { asked.to_string() }
+}
+
+fn camera_type(r: &mut Repository) -> Result<DatasetType, CliError> {
     let universe = r.registry().universe().clone();
     let of = DatasetType::new(&universe, "camera", &["instrument"], CAMERA);
     let of = of.map_err(CliError::words)?;
     r.registry().register_dataset_type(&of).map_err(CliError::work)?;
+    Ok(of)
+}
+
+/// Whether the run has the camera's description already; another text under its name is refused.
+fn check_camera(
+    r: &mut Repository,
+    camera: &Instrument,
+    file: &Path,
+    run: &str,
+) -> Result<bool, CliError> {
+    let of = camera_type(r)?;
+    let known = r.registry().collections(run).map_err(CliError::work)?;
+    if !known.iter().any(|c| c.name == run) {
+        return Ok(false);
+    }
     let data_id = DataId::new().with("instrument", camera.name());
-    let name = DatasetRef { dataset_type: of.name.clone(), data_id: data_id.clone() };
+    let name = DatasetRef { dataset_type: of.name, data_id };
     let Some(known) = r.registry().find(&name, &[run]).map_err(CliError::work)? else {
-        return put::keep(r, &of, data_id, run, file).map(|_| ());
+        return Ok(false);
     };
     let text = std::fs::read(file).map_err(|e| CliError::on(file, e))?;
     if r.get(known.id).map_err(CliError::work)? == text {
-        return Ok(());
+        return Ok(true);
     }
+    let name = camera.name();
     Err(CliError::on(
         file,
-        format!(
-            "`{run}` has another description of {}: give new frames a --run of their own",
-            camera.name()
-        ),
+        format!("`{run}` has another description of {name}: give new frames a --run of their own"),
     ))
 }
 
@@ -161,9 +177,13 @@ fn expanded(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
         }
         let entries = std::fs::read_dir(input)
             .map_err(|e| CliError::on(input, format!("cannot be read: {e}")))?;
-        let found = entries.flatten().map(|e| e.path()).filter(|p| is_fits(p));
         let from = files.len();
-        files.extend(found);
+        for entry in entries {
+            let path = entry.map_err(|e| CliError::on(input, e))?.path();
+            if is_fits(&path) {
+                files.push(path);
+            }
+        }
         files[from..].sort();
         if files.len() == from {
             return Err(CliError::on(input, "there are no FITS files in it"));

@@ -23,6 +23,9 @@ pub struct LsArgs {
 
 pub fn ls(r: &mut Repository, args: &LsArgs) -> Result<(), CliError> {
     if args.select.what.is_empty() {
+        if !args.select.condition.is_empty() || args.select.limit.is_some() {
+            return Err(CliError::words("--where and --limit are about datasets: name a type"));
+        }
         let of = &args.select.collections;
         let of = if of.is_empty() { runs(r)? } else { of.clone() };
         let names: Vec<&str> = of.iter().map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! Which datasets a verb means: ids, or types with collections and an expression.
 
 use crate::error::{CliError, broken_expression};
-use elqui_butler::{CollectionKind, Dataset, DatasetId};
+use elqui_butler::{CollectionKind, DataId, Dataset, DatasetId};
 use elqui_pipeline::Repository;
 use elqui_registry::DatasetQuery;
 
@@ -44,6 +44,16 @@ impl Selection {
 
     pub fn ids(&self, r: &mut Repository) -> Result<Vec<DatasetId>, CliError> {
         Ok(self.datasets(r)?.into_iter().map(|d| d.id).collect())
+    }
+
+    /// Data ids of a type that the expression selects, in any run.
+    pub fn data_ids_of(
+        &self,
+        r: &mut Repository,
+        dataset_type: &str,
+    ) -> Result<Vec<DataId>, CliError> {
+        let found = self.of_type(r, dataset_type)?;
+        Ok(found.into_iter().map(|d| d.name.data_id).collect())
     }
 
     fn of_type(&self, r: &mut Repository, dataset_type: &str) -> Result<Vec<Dataset>, CliError> {

@@ -33,8 +33,8 @@ fn add(origin: &Origin, first: &str, rest: &str, lines: &mut Vec<String>) {
 pub fn quantum(q: &Quantum) -> String {
     // Of a quantum in a process of many, nobody can say what it took.
     let memory = match q.peak_memory_bytes {
-        0 => "memory not measured".to_string(),
-        bytes => format!("{} MiB at most", bytes >> 20),
+        None => "memory not measured".to_string(),
+        Some(bytes) => format!("{} MiB at most", bytes >> 20),
     };
     format!(
         "{} {} with {} on {} at {}: {:.2} s ({:.2} s of CPU), {memory}",

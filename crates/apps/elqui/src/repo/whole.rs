@@ -79,10 +79,19 @@ pub struct ExportArgs {
     /// What becomes of the files: copy, move, link, symlink.
     #[arg(long, default_value = "copy", value_parser = str::parse::<Transfer>)]
     mode: Transfer,
+    /// With --mode move: take the files out of this repository.
+    #[arg(long)]
+    yes: bool,
 }
 
 pub fn export(r: &mut Repository, args: &ExportArgs) -> Result<(), CliError> {
     let ids = args.select.ids(r)?;
+    if args.mode == Transfer::Move && !args.yes {
+        return say(&format!(
+            "{} datasets would leave the repository; say --yes to do it",
+            ids.len()
+        ));
+    }
     let done = r.export(&ids, &args.out, args.mode).map_err(CliError::work)?;
     say(&format!("{} datasets, {} bytes", done.datasets, done.bytes))
 }

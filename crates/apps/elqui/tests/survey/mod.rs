@@ -108,7 +108,7 @@ impl Survey {
     }
 }
 
-fn frame(exposure: u32, broken: &[u32]) -> Vec<u8> {
+pub fn frame(exposure: u32, broken: &[u32]) -> Vec<u8> {
     let mut all = cards();
     let word = |key: &str, value: &str| format!("{key:<8}= '{value:<8}'");
     all.retain(|c| !c.starts_with("DATE-OBS"));

@@ -102,6 +102,10 @@ fn after(order: &[OrderBy], values: &[SqlValue], params: &mut Vec<SqlValue>) -> 
             "CAST(? AS TEXT)".to_string()
         }
     };
+    // What has no order is one row, and that was seen.
+    if order.is_empty() {
+        return "1 = 0".to_string();
+    }
     // All keys of one direction and known: a comparison of rows, which an index answers.
     if order.iter().all(|o| !o.descending && !o.nullable) {
         let keys: Vec<&str> = order.iter().map(|o| o.sql.as_str()).collect();

@@ -7,6 +7,8 @@ use elqui_registry::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+const FAST: &str = "fsync = off\nfull_page_writes = off\n";
+
 /// A server that stops when it is dropped.
 pub struct Server {
     bin: PathBuf,
@@ -15,7 +17,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// - `settings`: further lines of `postgresql.conf`
+    /// It does not wait for the disk, unless the settings say so.
+    /// - `settings`: further lines of `postgresql.conf`; the last word on a setting counts
     #[allow(clippy::disallowed_methods)] // Bound to learn a free port, and let go.
     pub fn start(settings: &str) -> Self {
         let bin = bin_folder().expect("PostgreSQL is needed: apt-get install postgresql");
@@ -33,7 +36,7 @@ impl Server {
                 .append(true)
                 .open(server.dir.path().join("data/postgresql.conf"))
                 .unwrap(),
-            settings.as_bytes(),
+            format!("{FAST}{settings}").as_bytes(),
         )
         .unwrap();
         server.up();

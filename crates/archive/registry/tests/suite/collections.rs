@@ -61,3 +61,60 @@ pub fn chains_tags_and_removal(r: &mut Registry) {
     refused(r.find(&image(1, 1), &["u/tag"]), &["no collection `u/tag`"]);
     assert!(r.find(&image(1, 1), &["u/new"]).unwrap().is_some());
 }
+
+pub fn runs_come_first_in_chains(r: &mut Registry) {
+    for run in ["u/a", "u/b", "u/c", "u/raw", "u/sky"] {
+        r.register_collection(run, CollectionKind::Run, "").unwrap();
+    }
+    let children = |r: &mut Registry| r.collections("u/out").unwrap()[0].children.clone();
+    // Made, with the rest once each and without itself.
+    r.prepend_to_chain("u/out", "u/a", &["u/raw", "u/out", "u/sky", "u/raw", "u/a"]).unwrap();
+    assert_eq!(children(r), ["u/a", "u/raw", "u/sky"]);
+    r.prepend_to_chain("u/out", "u/b", &["u/sky", "u/c"]).unwrap();
+    assert_eq!(children(r), ["u/b", "u/a", "u/raw", "u/sky", "u/c"]);
+    r.prepend_to_chain("u/out", "u/raw", &[]).unwrap();
+    r.prepend_to_chain("u/out", "u/raw", &["u/out"]).unwrap();
+    assert_eq!(children(r), ["u/raw", "u/b", "u/a", "u/sky", "u/c"]);
+
+    // What is refused changes nothing, and makes no chain.
+    refused(r.prepend_to_chain("u/out", "u/out", &[]), &["u/out", "must not hold itself"]);
+    r.prepend_to_chain("u/over", "u/out", &[]).unwrap();
+    refused(r.prepend_to_chain("u/out", "u/a", &["u/over"]), &["u/over", "must not hold itself"]);
+    refused(r.prepend_to_chain("u/new", "u/nothing", &[]), &["no collection `u/nothing`"]);
+    refused(r.prepend_to_chain("u/new", "u/a", &["u/nothing"]), &["no collection `u/nothing`"]);
+    refused(r.prepend_to_chain("u/a", "u/b", &[]), &["u/a", "run", "only chained"]);
+    refused(r.prepend_to_chain("u new", "u/a", &[]), &["u new"]);
+    assert!(r.collections("u?new").unwrap().is_empty());
+    assert_eq!(children(r), ["u/raw", "u/b", "u/a", "u/sky", "u/c"]);
+}
+
+/// Writers that put runs of theirs first in one chain, which none of them finds made: no run is lost, and each
+/// one's later runs are before the earlier ones.
+pub fn prependers(open: &(dyn Fn() -> Registry + Sync), threads: usize) {
+    const RUNS: usize = 6;
+    let mut r = open();
+    r.register_collection("p/raw", CollectionKind::Run, "").unwrap();
+    let start = std::sync::Barrier::new(threads);
+    std::thread::scope(|scope| {
+        for t in 0..threads {
+            let start = &start;
+            scope.spawn(move || {
+                let mut r = open();
+                start.wait();
+                for k in 0..RUNS {
+                    let run = format!("p/{t}/{k}");
+                    r.register_collection(&run, CollectionKind::Run, "").unwrap();
+                    r.prepend_to_chain("p/out", &run, &["p/raw", "p/out"]).unwrap();
+                }
+            });
+        }
+    });
+    let children = r.collections("p/out").unwrap().remove(0).children;
+    assert_eq!(children.len(), threads * RUNS + 1, "{children:?}");
+    assert_eq!(children.last().unwrap(), "p/raw");
+    for t in 0..threads {
+        let own: Vec<String> = (0..RUNS).rev().map(|k| format!("p/{t}/{k}")).collect();
+        let found: Vec<&String> = children.iter().filter(|c| own.contains(c)).collect();
+        assert_eq!(found, own.iter().collect::<Vec<_>>());
+    }
+}

@@ -133,7 +133,7 @@ pub fn provenance_is_there_with_the_dataset(r: &mut Registry) {
         started_ns: 5,
         wall_s: 1.5,
         cpu_s: 2.0,
-        peak_memory_bytes: 1 << 40,
+        peak_memory_bytes: Some(1 << 40),
         inputs: vec![inputs[0]],
         outputs: Vec::new(),
     };
@@ -144,11 +144,20 @@ pub fn provenance_is_there_with_the_dataset(r: &mut Registry) {
     assert_eq!(r.quantum_of(inputs[0]).unwrap(), None);
     // Sent again, as after a crash, it is known and changes nothing.
     assert_eq!(r.insert_quantum(&quantum, &out).unwrap(), quantum.outputs);
+    // One in a process of many.
+    let shared = Quantum {
+        id: IdSource::default().next_id(),
+        peak_memory_bytes: None,
+        outputs: Vec::new(),
+        ..quantum.clone()
+    };
+    let made = r.insert_quantum(&shared, &[("sources", vec![new(visit_id(1, 1))])]).unwrap();
+    assert_eq!(r.quantum_of(made[0]).unwrap().unwrap().peak_memory_bytes, None);
     // A quantum whose outputs are refused leaves nothing.
     quantum.id = IdSource::default().next_id();
     refused(
         r.insert_quantum(&quantum, &out),
         &["sources{detector=0,instrument=Sim,visit=1}", "u/run2"],
     );
-    assert_eq!(r.used_by(inputs[0]).unwrap().len(), 1);
+    assert_eq!(r.used_by(inputs[0]).unwrap().len(), 2);
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // Each engine's file uses the parts that it needs.
 
 mod calibs;
-mod collections;
+pub mod collections;
 mod datasets;
 mod joins;
 mod paging;
@@ -19,12 +19,13 @@ use elqui_sphere::SkyRegion;
 /// Run every part, each on an empty registry of its own.
 pub fn contract(fresh: &mut dyn FnMut(&str) -> Registry) {
     type Part = fn(&mut Registry);
-    let parts: [(&str, Part); 11] = [
+    let parts: [(&str, Part); 12] = [
         ("datasets", datasets::born_found_and_removed),
         ("refusals", datasets::refusals_name_the_thing),
         ("records", datasets::records_are_kept_and_compared),
         ("provenance", datasets::provenance_is_there_with_the_dataset),
         ("collections", collections::chains_tags_and_removal),
+        ("chains", collections::runs_come_first_in_chains),
         ("calibs", calibs::validities_never_overlap),
         ("queries", queries::the_language),
         ("sky", queries::the_sky_joins),

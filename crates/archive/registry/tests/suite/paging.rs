@@ -18,6 +18,29 @@ fn pages(r: &mut Registry, query: &DatasetQuery, size: usize) -> Vec<String> {
     }
 }
 
+/// A page is full with one, and nothing can follow it.
+fn one_of_a_type_without_dimensions(r: &mut Registry) {
+    dataset_type(r, "summary", &[]);
+    for run in ["u/run1", "u/run2"] {
+        r.insert_datasets(run, "summary", &[new(DataId::new())]).unwrap();
+    }
+    for (collection, all) in [("u/run1", 1), ("u/all", 2)] {
+        for (first, order) in [(true, ""), (false, ""), (true, "ingest_date")] {
+            let mut query = DatasetQuery::new("summary", &[collection], "");
+            (query.find_first, query.select.order_by) = (first, order.into());
+            for size in [1, 2] {
+                let found = pages(r, &query, size);
+                assert_eq!(found.len(), if first { 1 } else { all }, "{query:?}");
+            }
+        }
+    }
+    let mut select = Select { limit: Some(1), ..Select::default() };
+    let page = r.data_ids_page(&[], &[], &select).unwrap();
+    assert_eq!(page.items.len(), 1);
+    select.after = page.next;
+    assert!(select.after.is_none() || r.data_ids_page(&[], &[], &select).unwrap().items.is_empty());
+}
+
 pub fn pages_fit_together(r: &mut Registry) {
     fill(r);
     images(r, "u/run1");
@@ -62,6 +85,8 @@ pub fn pages_fit_together(r: &mut Registry) {
             }
         }
     }
+    one_of_a_type_without_dimensions(r);
+
     // Data ids, some of which the sky brings.
     let select =
         |order: &str| Select { order_by: order.into(), limit: Some(9), ..Select::default() };

@@ -1,6 +1,7 @@
 //! Running a batch system's commands: with a time limit, and errors that name the remedy.
 
 use crate::cluster::Cluster;
+use crate::cluster::folder::wrong;
 use crate::error::PipelineError;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -37,10 +38,6 @@ impl Default for Shell {
     fn default() -> Self {
         Self { limit: Duration::from_secs(120), environment: Vec::new() }
     }
-}
-
-fn wrong(why: String) -> PipelineError {
-    PipelineError::Cluster { why }
 }
 
 impl Commands for Shell {

@@ -12,9 +12,12 @@
 //! | `logs/` | what jobs and steps say | by the jobs |
 //! | `merged.json` | the last merge | by it |
 //!
+//! A folder outside of the repository is named by a file in the repository (`unmerged.rs`), for `gc`.
+//!
 //! Groups are counted on through restarts, so a number means one thing for ever.
 
 use crate::cluster::text::pipeline_text;
+use crate::cluster::unmerged::{POINTER, RUNS};
 use crate::cluster::{Needs, Site};
 use crate::error::PipelineError;
 use crate::graph::QuantumGraph;
@@ -28,7 +31,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 const VERSION: u32 = 1;
-const SETTINGS: &str = "submission.json";
+pub(super) const SETTINGS: &str = "submission.json";
 const JOBS: &str = "jobs.json";
 
 /// What never changes.
@@ -126,6 +129,22 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, PipelineE
     })
 }
 
+/// Leave a word of a folder that is not one of the repository's, so that `gc` finds what is recorded there.
+fn point_to(folder: &Path, settings: &Settings) -> Result<(), PipelineError> {
+    let runs = settings.repository.join(RUNS);
+    let full = |path: Option<&Path>| path.and_then(|p| p.canonicalize().ok());
+    let above = full(folder.parent());
+    if !settings.records || (above.is_some() && above == full(Some(&runs))) {
+        return Ok(());
+    }
+    let Some(text) = folder.to_str().filter(|t| !t.contains('\n')) else {
+        return Err(wrong(format!("`{}` is not Unicode in one line", folder.display())));
+    };
+    std::fs::create_dir_all(&runs).map_err(|e| elqui_codec::CodecError::write(&runs, e))?;
+    let path = runs.join(format!("{}.{POINTER}", settings.token));
+    Ok(elqui_codec::atomic_write_bytes(&path, format!("{text}\n").as_bytes())?)
+}
+
 impl Submission {
     /// Make the folder. Nothing is submitted yet; a folder that was left half made is made again.
     pub fn create(folder: &Path, new: &NewSubmission<'_>) -> Result<Self, PipelineError> {
@@ -168,6 +187,7 @@ impl Submission {
         elqui_codec::atomic_write_bytes(&folder.join("pipeline.yaml"), text.as_bytes())?;
         new.graph.save(&folder.join("graph.elqg"))?;
         write_json(&folder.join(SETTINGS), &settings)?;
+        point_to(&folder, &settings)?;
         let made = Self { folder, settings };
         let plan = made.plan(new.graph, new.pipeline, &[])?;
         // Last: a folder with this file is a whole submission.
@@ -179,7 +199,7 @@ impl Submission {
         let name = folder.display();
         if !folder.join(JOBS).is_file() {
             return Err(wrong(format!(
-                "`{name}` is no submission's folder: `elqui pipeline submit` makes one"
+                "`{name}` is no submission's folder: `elqui pipeline run --engine slurm` makes one"
             )));
         }
         let settings: Settings = read_json(&folder.join(SETTINGS))?;

@@ -20,6 +20,9 @@ mod state;
 mod status;
 mod submit;
 mod text;
+mod unmerged;
+
+pub(crate) use unmerged::each_recorded;
 
 pub use attempt::{PartEnd, Ran};
 pub use batch::{Cluster, Job, JobState, States, Told};

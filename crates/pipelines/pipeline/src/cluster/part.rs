@@ -3,17 +3,20 @@
 //! A part may be run any number of times, also at the same time: what is done is passed over, and of
 //! attempts at the same moment only the last one goes on (see `attempt.rs`).
 
-use crate::cluster::attempt::{Fenced, PartEnd, begin, finish};
+use crate::cluster::attempt::{self, Fenced, PartEnd, begin, finish};
 use crate::cluster::folder::{Submission, write_json, wrong};
-use crate::cluster::{GroupJob, Merged, Recorded, merge};
-use crate::error::PipelineError;
+use crate::cluster::merge::merge_files;
+use crate::cluster::{GroupJob, Merged, Recorded};
+use crate::error::{PipelineError, StepError};
 use crate::graph::QuantumGraph;
+use crate::repository::Repository;
 use crate::run::{
     InRepository, Launcher, RunOptions, Watch, existing, run_graph, run_quantum, successors,
 };
 use crate::task::{Datasets, Tasks};
 use crate::yaml::Pipeline;
 use elqui_butler::Universe;
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -159,7 +162,25 @@ pub fn merge_records(submission: &Submission) -> Result<Merged, PipelineError> {
         return Ok(Merged::default());
     }
     let repository = InRepository::new(&submission.settings.repository);
-    let merged = merge(&repository, &submission.folder.join("records"))?;
+    let opened = Repository::open(&submission.settings.repository).map_err(StepError::from)?;
+    let store = opened.artifacts();
+    drop(opened);
+    let (jobs, ends) = (submission.jobs()?, attempt::all(&submission.folder)?);
+    let round = |group: usize| jobs.groups.get(group).map_or(0, |g| g.round);
+    let mut attempts: HashMap<(usize, usize), usize> = HashMap::new();
+    ends.iter().for_each(|e| *attempts.entry((e.group, e.part)).or_default() += 1);
+    // Earlier rounds with attempts whose end nobody saw: what they started may write yet.
+    let stray = ends.iter().filter(|e| !e.ended).map(|e| round(e.group)).min();
+    let doubt = |file: &Path| {
+        let name = file.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let numbers = name.strip_suffix(".jsonl").and_then(attempt::numbers);
+        numbers.is_none_or(|(group, part, _)| {
+            let again = attempts.get(&(group, part)).is_some_and(|n| *n > 1);
+            again || stray.is_some_and(|from| round(group) > from)
+        })
+    };
+    let records = submission.folder.join("records");
+    let merged = merge_files(&repository, &records, Some(&store), &doubt)?;
     write_json(&submission.folder.join("merged.json"), &merged)?;
     Ok(merged)
 }

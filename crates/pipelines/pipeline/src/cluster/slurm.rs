@@ -6,6 +6,7 @@
 //!   the jobs before it ended
 //! - source: sbatch(1), squeue(1), sacct(1), job_array.html of Slurm 22.05, and what its commands say
 
+use crate::cluster::folder::wrong;
 use crate::cluster::{Cluster, Job, JobState, Said, Site, States, Told};
 use crate::error::PipelineError;
 use std::path::Path;
@@ -14,10 +15,6 @@ use std::path::Path;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Slurm {
     pub site: Site,
-}
-
-fn wrong(why: String) -> PipelineError {
-    PipelineError::Cluster { why }
 }
 
 /// For the shell: nothing in it means anything.

@@ -76,6 +76,11 @@ pub(crate) fn states(
             told.state = JobState::Lost;
         }
     }
+    for (job, told) in &mut all.single {
+        if told.state.is_open() && !queued.single.contains_key(job) {
+            told.state = JobState::Lost;
+        }
+    }
     all.extend(queued);
     Ok(all)
 }
@@ -88,6 +93,8 @@ pub(crate) struct Seen {
     pub ends: Vec<PartEnd>,
     /// By number.
     pub quanta: Vec<QuantumState>,
+    /// Quanta that are recorded and not registered.
+    pub unmerged: usize,
 }
 
 /// - `ask`: without it the queue is not asked
@@ -104,11 +111,16 @@ pub(crate) fn look(
     };
     let ends = attempt::all(&submission.folder)?;
     let repository = InRepository::new(&submission.settings.repository);
-    let done = if submission.settings.records {
+    let (done, unmerged) = if submission.settings.records {
         let records = submission.folder.join("records");
-        existing(&graph, &Recorded::reading(&repository, &records)?)?
+        // The registry last: what a merge moves meanwhile is not called unmerged.
+        let done = existing(&graph, &Recorded::reading(&repository, &records)?)?;
+        let registered = existing(&graph, &repository)?;
+        let unmerged = done.iter().zip(&registered).filter(|(done, known)| **done && !**known);
+        let unmerged = unmerged.count();
+        (done, unmerged)
     } else {
-        existing(&graph, &repository)?
+        (existing(&graph, &repository)?, 0)
     };
     let mut quanta = vec![QuantumState::NotSubmitted; graph.len()];
     let mut last: HashMap<(usize, usize), &PartEnd> = HashMap::new();
@@ -135,7 +147,7 @@ pub(crate) fn look(
     for (state, _) in quanta.iter_mut().zip(&done).filter(|(_, done)| **done) {
         *state = QuantumState::Done;
     }
-    Ok(Seen { jobs, graph, told, ends, quanta })
+    Ok(Seen { jobs, graph, told, ends, quanta, unmerged })
 }
 
 /// A quantum that is not done, of an attempt that came to its end.

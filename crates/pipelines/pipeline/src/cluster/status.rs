@@ -1,8 +1,8 @@
 //! How a submission stands: by groups, by steps, and why what failed did.
 
-use crate::cluster::folder::Submission;
+use crate::cluster::folder::{Submission, read_json};
 use crate::cluster::state::{Seen, look};
-use crate::cluster::{Cluster, Commands, JobState, QuantumState};
+use crate::cluster::{Cluster, Commands, JobState, Merged, QuantumState};
 use crate::error::PipelineError;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -65,6 +65,10 @@ pub struct SubmissionStatus {
     pub failures: Vec<Failure>,
     /// State of the job that merges; `None` where it is not known any more, or not needed.
     pub merge: Option<JobState>,
+    /// Quanta that are done and not registered: the merge is to come, or it failed.
+    pub unmerged: usize,
+    /// What the last merge could not register, and why.
+    pub problem: Option<String>,
     /// Whether any job may still do something.
     pub open: bool,
 }
@@ -80,6 +84,12 @@ pub fn status(
     let merge = seen.jobs.merges.get(round).and_then(|m| m.as_ref()?.id.clone());
     let merge = merge.and_then(|id| seen.told.single.get(&id)).map(|t| t.state);
     let (steps, failures) = steps(&seen);
+    let last = submission.folder.join("merged.json");
+    // What is registered by now was mended.
+    let problem = match seen.unmerged > 0 && last.is_file() {
+        true => read_json::<Merged>(&last)?.problem(),
+        false => None,
+    };
     Ok(SubmissionStatus {
         run: seen.graph.header.run.clone(),
         round,
@@ -88,6 +98,8 @@ pub fn status(
         steps,
         failures,
         merge,
+        unmerged: seen.unmerged,
+        problem,
         open: seen.told.open() > 0,
     })
 }
@@ -172,11 +184,35 @@ fn steps(seen: &Seen) -> (Vec<StepStatus>, Vec<Failure>) {
 }
 
 impl SubmissionStatus {
-    /// Whether everything is there.
+    /// Whether everything is there, and registered.
     pub fn is_complete(&self) -> bool {
-        self.steps
-            .iter()
-            .all(|s| s.failed + s.blocked + s.running + s.waiting + s.lost + s.not_submitted == 0)
+        let all = |s: &StepStatus| {
+            s.failed + s.blocked + s.running + s.waiting + s.lost + s.not_submitted == 0
+        };
+        self.unmerged == 0 && self.steps.iter().all(all)
+    }
+
+    /// How the merge stands; `None` where there is nothing to tell.
+    fn merge_line(&self) -> Option<String> {
+        let n = self.unmerged;
+        match self.merge {
+            Some(JobState::Waiting) => Some(format!("merge: waiting; {n} quanta to register")),
+            Some(JobState::Running) => Some(format!("merge: running; {n} quanta to register")),
+            _ if n == 0 => None,
+            _ if self.open => Some(format!("merge: to come; {n} quanta to register")),
+            state => {
+                let what = match (&self.problem, state) {
+                    (Some(problem), _) => problem.as_str(),
+                    (None, Some(JobState::TimedOut)) => "its time was over",
+                    (None, Some(JobState::OutOfMemory)) => "it took more memory than it was given",
+                    (None, Some(JobState::Cancelled)) => "it was cancelled",
+                    (None, _) => "see logs/merge-*",
+                };
+                Some(format!(
+                    "merge: failed, {n} quanta are done and not registered ({what}): `elqui pipeline restart` merges"
+                ))
+            }
+        }
     }
 }
 
@@ -215,6 +251,9 @@ impl fmt::Display for SubmissionStatus {
                 s.waiting + s.not_submitted,
                 s.lost
             )?;
+        }
+        if let Some(line) = self.merge_line() {
+            writeln!(f, "{line}")?;
         }
         for e in &self.failures {
             let what = if e.lost { "lost" } else { "failed" };

@@ -234,7 +234,15 @@ pub fn restart(
     let (graph, pipeline) = (submission.graph()?, submission.pipeline(tasks, universe)?);
     let round = jobs.merges.len();
     submission.mark_round(round)?;
-    merge_records(submission)?;
+    let merged = merge_records(submission)?;
+    if let Some(first) = merged.refused.first() {
+        // They are done: made again, the registry would refuse them again.
+        let (folder, count) = (submission.folder.join("records"), merged.refused.len());
+        return Err(wrong(format!(
+            "{count} quanta that are done cannot be registered, such as {first}; mend that and restart again, or move `{}` away to make anew what is not registered",
+            folder.display()
+        )));
+    }
     submission.retire_records(round)?;
     let done = existing(&graph, &InRepository::new(&submission.settings.repository))?;
     let plan = submission.plan(&graph, &pipeline, &done)?;

@@ -93,26 +93,8 @@ impl QuantumGraph {
         registry: &mut Registry,
         request: &GraphRequest,
     ) -> Result<(), PipelineError> {
-        let universe = registry.universe().clone();
-        let seen = self.header.tasks.iter().map(|t| RowTable::new(t.columns.len(), t.required));
-        let (seen, kinds) = (seen.collect(), self.types.len());
-        let mut builder = Builder {
-            graph: self,
-            registry,
-            universe,
-            request,
-            pipeline,
-            seen,
-            there: vec![HashMap::new(); kinds],
-            validities: HashMap::new(),
-            times: HashMap::new(),
-        };
-        builder.read_existing()?;
-        builder.read_inputs()?;
-        for task in 0..pipeline.steps.len() {
-            builder.add_task(task)?;
-        }
-        Ok(())
+        let mut builder = Builder::new(self, pipeline, registry, request)?;
+        (0..pipeline.steps.len()).try_for_each(|task| builder.add_task(task))
     }
 }
 
@@ -174,6 +156,7 @@ fn header(
     Ok(GraphHeader {
         pipeline: pipeline.name.clone(),
         run: request.run.clone(),
+        chain: None,
         inputs: request.inputs.clone(),
         conditions: vec![request.condition.clone()],
         tasks,
@@ -190,6 +173,34 @@ pub(super) fn places(of: &[String], among: &[String]) -> Option<Vec<usize>> {
 pub(super) fn project(row: &[i64], places: &[usize], to: &mut Vec<i64>) {
     to.clear();
     to.extend(places.iter().map(|p| row[*p]));
+}
+
+impl<'a> Builder<'a> {
+    /// One that has read what is there.
+    pub fn new(
+        graph: &'a mut QuantumGraph,
+        pipeline: &'a Pipeline,
+        registry: &'a mut Registry,
+        request: &'a GraphRequest,
+    ) -> Result<Self, PipelineError> {
+        let universe = registry.universe().clone();
+        let seen = graph.header.tasks.iter().map(|t| RowTable::new(t.columns.len(), t.required));
+        let (seen, kinds) = (seen.collect(), graph.types.len());
+        let mut builder = Self {
+            graph,
+            registry,
+            universe,
+            request,
+            pipeline,
+            seen,
+            there: vec![HashMap::new(); kinds],
+            validities: HashMap::new(),
+            times: HashMap::new(),
+        };
+        builder.read_existing()?;
+        builder.read_inputs()?;
+        Ok(builder)
+    }
 }
 
 impl Builder<'_> {

@@ -23,7 +23,7 @@ pub(super) fn both(a: &str, b: &str) -> String {
 impl Builder<'_> {
     /// All data ids of a step that the expression selects, before it is known whether all inputs are
     /// there. They follow from those of a step before it, where one makes what this one must have;
-    /// else from what must be there from outside.
+    /// else from what must be there from outside: visits from the exposures that have datasets.
     pub fn candidates(&mut self, task: usize) -> Result<RowTable, PipelineError> {
         let head = self.graph.header.tasks[task].clone();
         let mut table = RowTable::new(head.columns.len(), head.required);
@@ -46,13 +46,11 @@ impl Builder<'_> {
         let mut existing: Vec<(&str, &[&str])> = Vec::new();
         for slot in head.info.inputs.iter().filter(|s| must(s)) {
             let kind = &self.graph.header.types[self.graph.type_of(&slot.dataset_type)];
-            // Which exposures make a visit is told by records, not by data ids.
-            let defined = by_definition(&kind.of.dimensions, &head.columns);
-            if defined {
-                continue;
-            }
             if kind.maker.is_none() {
                 existing.push((&slot.dataset_type, &inputs));
+            } else if by_definition(&kind.of.dimensions, &head.columns) {
+                // Its exposures are those that the step before it has.
+                continue;
             }
             // With the dimensions of what is read, the expression can name them too.
             let new = slot.dimensions.iter().map(String::as_str);
@@ -103,5 +101,88 @@ impl Builder<'_> {
             let from = &self.graph.header.tasks[maker].columns;
             places(&head.columns, from).map(|places| (maker, places))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{GraphRequest, QuantumGraph};
+    use crate::task::Tasks;
+    use crate::yaml::Pipeline;
+    use elqui_butler::{CollectionKind, DataId, DatasetType, DimensionRecord, Universe};
+    use elqui_registry::{Location, NewDataset, Registry};
+
+    const TEXT: &str = "name: v
+steps:
+  visits:
+    command:
+      argv: [cat, '{input.raws}', '{output.image}']
+      dimensions: [visit, detector]
+      inputs: [{name: raws, type: frame, dimensions: [exposure, detector], storage_class: Text, number: many}]
+      outputs: [{name: image, type: image, dimensions: [visit, detector], storage_class: Text}]
+";
+
+    /// 60 visits of two exposures and 40 detectors; frames of three exposures, in one detector each.
+    fn observed(dir: &std::path::Path) -> Registry {
+        let mut r = Registry::create(&Location::Sqlite(dir.join("r.sqlite3"))).unwrap();
+        let sim = |e: &str| DimensionRecord::new(e).with("instrument", "Sim");
+        let mut all = vec![sim("instrument")];
+        all.push(sim("physical_filter").with("physical_filter", "r1").with("band", "r"));
+        all.extend((0..40_i64).map(|d| sim("detector").with("detector", d)));
+        for v in 0..60_i64 {
+            all.push(sim("visit").with("visit", v).with("physical_filter", "r1"));
+            for e in [2 * v, 2 * v + 1] {
+                all.push(sim("exposure").with("exposure", e).with("physical_filter", "r1"));
+                all.push(sim("visit_definition").with("exposure", e).with("visit", v));
+            }
+        }
+        r.insert_records(&all).unwrap();
+        let of = DatasetType::new(Universe::standard(), "frame", &["exposure", "detector"], "Text");
+        r.register_dataset_type(&of.unwrap()).unwrap();
+        r.register_collection("u/frames", CollectionKind::Run, "").unwrap();
+        let frame = |(e, d): (i64, i64)| NewDataset {
+            data_id: DataId::new()
+                .with("instrument", "Sim")
+                .with("exposure", e)
+                .with("detector", d),
+            ..NewDataset::default()
+        };
+        r.insert_datasets("u/frames", "frame", &[(6, 1), (7, 1), (20, 5)].map(frame)).unwrap();
+        r
+    }
+
+    #[test]
+    fn visits_are_those_whose_exposures_have_datasets() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut registry = observed(dir.path());
+        let universe = Universe::standard();
+        let pipeline = Pipeline::parse(TEXT, "v.yaml", &Tasks::new(), universe).unwrap();
+        for (condition, wanted) in [
+            ("", &[(3, 1), (10, 5)][..]),
+            ("detector = 5", &[(10, 5)]),
+            ("exposure = 7", &[(3, 1)]),
+            ("visit > 20", &[]),
+        ] {
+            let request = GraphRequest {
+                run: "u/run".into(),
+                inputs: vec!["u/frames".into()],
+                condition: condition.into(),
+                skip_existing: false,
+            };
+            let mut graph = QuantumGraph::build(&pipeline, &mut registry, &request).unwrap();
+            assert_eq!(graph.len(), wanted.len(), "{condition}");
+            let mut builder = Builder::new(&mut graph, &pipeline, &mut registry, &request).unwrap();
+            let candidates = builder.candidates(0).unwrap();
+            let columns = &builder.graph.header.tasks[0].columns;
+            let at = places(&["visit", "detector"].map(String::from), columns).unwrap();
+            let row = |k| {
+                let row = candidates.row(k as Row);
+                (row[at[0]], row[at[1]])
+            };
+            let mut found: Vec<_> = (0..candidates.len()).map(row).collect();
+            found.sort_unstable();
+            assert_eq!(found, wanted, "{condition}");
+        }
     }
 }

@@ -1,4 +1,8 @@
-//! Exposures of visits: what `visit_definition` relates, and data ids cannot.
+//! Exposures of visits, by the records of `visit_definition`.
+//!
+//! The registry can join them too, with a data id for each pair of an exposure and a visit. Where the graph has the
+//! exposures already, the few records are faster: 0.022 s instead of 0.029 s for 10,000 quanta of two
+//! steps, 1.8 s instead of 3.8 s for 1,000,000 (`butler_speed visits`, dev profile, two cores in use by others).
 
 use crate::error::PipelineError;
 use crate::graph::build::{Builder, places, project};

@@ -17,10 +17,10 @@ mod table;
 pub use build::GraphRequest;
 pub(crate) use show::{STYLE, escape};
 
-use crate::task::TaskInfo;
+use crate::task::{Role, TaskInfo};
 use elqui_butler::{DataId, Dataset, DatasetId, DatasetRef, DatasetType, Value};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use table::RowTable;
 pub(crate) use table::{Edges, NONE, Row, pair};
 
@@ -34,6 +34,9 @@ pub struct GraphHeader {
     pub pipeline: String,
     /// Where outputs are born.
     pub run: String,
+    /// The chain that is to show the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
     /// Where inputs are looked for.
     pub inputs: Vec<String>,
     /// The expressions that chose the data ids; more than one after an extension.
@@ -137,6 +140,33 @@ impl QuantumGraph {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether all of its quanta are another's, of the same run, steps and configurations.
+    pub fn is_part_of(&self, other: &Self) -> bool {
+        let names = |graph: &Self| {
+            let all = 0..graph.len() as u32;
+            let all = all.filter_map(|number| graph.node(number));
+            all.map(|node| (node.task, graph.data_id(node).to_string())).collect::<HashSet<_>>()
+        };
+        let (a, b) = (&self.header, &other.header);
+        a.run == b.run && a.tasks == b.tasks && names(self).is_subset(&names(other))
+    }
+
+    /// For each calibration that a step may read: step, dataset type, and how many of its quanta have one.
+    pub fn calibrations(&self) -> Vec<(&str, &str, usize, usize)> {
+        let mut all = Vec::new();
+        for (task, head) in self.header.tasks.iter().enumerate() {
+            for (slot, info) in head.info.inputs.iter().enumerate() {
+                if info.role == Role::Calibration {
+                    let edges = &self.tasks[task].inputs[slot];
+                    let count = self.count(task);
+                    let with = (0..count).filter(|row| !edges.of(*row).is_empty()).count();
+                    all.push((head.label.as_str(), info.dataset_type.as_str(), with, count));
+                }
+            }
+        }
+        all
     }
 
     /// How many quanta a step has.

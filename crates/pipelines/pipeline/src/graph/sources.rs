@@ -261,8 +261,12 @@ impl Builder<'_> {
             let candidate = candidates.row(k);
             let time = self.times.get(&(element, candidate[instrument], candidate[at]));
             project(candidate, &places, &mut row);
-            let (Some(time), Some(all)) = (time, validities.get(&row)) else { continue };
-            let holds = all.iter().find(|(span, _)| span.contains(time.begin_ns));
+            let Some(all) = validities.get(&row) else { continue };
+            // What holds for ever holds for a frame without a time too.
+            let holds = all.iter().find(|(span, _)| match time {
+                Some(time) => span.contains(time.begin_ns),
+                None => *span == Timespan::ALWAYS,
+            });
             pairs.extend(holds.filter(|(_, d)| *d != NONE).map(|(_, d)| pair(k, *d)));
         }
         pairs

@@ -116,6 +116,36 @@ impl Artifacts {
         }
     }
 
+    /// Size of the file where it is kept, past any cache; `None` where there is none.
+    pub fn size_bytes(&self, artifact: &Artifact) -> Result<Option<u64>> {
+        let Some(path) = outside(artifact) else {
+            return Ok(self.store.size_bytes(&artifact.path)?);
+        };
+        match std::fs::metadata(path) {
+            Ok(about) => Ok(Some(about.len())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(elqui_codec::CodecError::read(path, e).into()),
+        }
+    }
+
+    /// Checksum of the file where it is kept, past any cache.
+    pub fn checksum(&self, artifact: &Artifact) -> Result<String> {
+        if let Some(path) = outside(artifact) {
+            let fail = |e| elqui_codec::CodecError::read(path, e);
+            return Ok(elqui_datastore::checksum_file(path).map_err(fail)?.0);
+        }
+        let store = self.store.origin().unwrap_or(self.store.as_ref());
+        Ok(elqui_datastore::checksum_stored(store, &artifact.path)?.0)
+    }
+
+    /// The kept file itself, where that is on this machine: never a cache's copy, which may be damaged or go.
+    pub fn own_path(&self, artifact: &Artifact) -> Option<PathBuf> {
+        match outside(artifact) {
+            Some(path) => Some(path.to_path_buf()),
+            None => self.store.origin().unwrap_or(self.store.as_ref()).local_path(&artifact.path),
+        }
+    }
+
     /// Remove a file that has no row any more; one that was ingested in place is left alone.
     pub fn remove(&self, artifact: &Artifact) -> Result<()> {
         if outside(artifact).is_none() {

@@ -32,6 +32,16 @@ pub enum RepositoryError {
     Import { file: PathBuf, why: String },
     #[error("`{}` cannot be exported to: {why}", folder.display())]
     Export { folder: PathBuf, why: String },
+    #[error(
+        "the new file `{path}` is not in the store any more, so the files that were to be moved are left where they \
+         are: `elqui repo verify` lists what to remove; then bring them in again"
+    )]
+    Taken { path: String },
+    #[error(
+        "`{}` tells what jobs made and nobody merged yet, and cannot be read: {why}; nothing was removed: mend it, or \
+         remove the submission's folder to give its results up", folder.display()
+    )]
+    Unmerged { folder: PathBuf, why: String },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -191,7 +191,7 @@ fn hand_over(
     // Rows go before files, so a move leaves the file until its row is gone.
     let mode = if mode == Transfer::Move { Transfer::Link } else { mode };
     if mode != Transfer::Copy
-        && let Some(local) = here.local_path(artifact)
+        && let Some(local) = here.own_path(artifact)
         && to.put_file(&path, &local, mode, false).is_ok()
     {
         return Ok(Artifact { path, ..artifact.clone() });

@@ -154,6 +154,7 @@ impl Repository {
         }
         self.set_membership(&membership)?;
         if mode == Transfer::Move {
+            self.are_kept(&files)?;
             for artifact in todo.iter().filter_map(|d| d.artifact.as_ref()) {
                 source.delete(&artifact.path)?;
             }
@@ -234,6 +235,16 @@ fn intact(source: &FolderStore, manifest: &Path, artifact: &Artifact) -> Result<
         && elqui_datastore::matches(&artifact.checksum, &sum) == Some(false);
     if size as i64 != artifact.size_bytes || differs {
         return Err(refuse(format!("its file `{}` is damaged: copy it again", artifact.path)));
+    }
+    // A link may lead to anything of this machine: only the checksum tells that it is what was exported.
+    let real = path.canonicalize().map_err(|e| elqui_codec::CodecError::read(&path, e))?;
+    let sure = elqui_datastore::matches(&artifact.checksum, &sum) == Some(true);
+    if !real.starts_with(source.root()) && !sure {
+        return Err(refuse(format!(
+            "its file `{}` is a link out of the export, without a checksum that could tell what it is: put the file \
+             itself there",
+            artifact.path
+        )));
     }
     Ok(path)
 }

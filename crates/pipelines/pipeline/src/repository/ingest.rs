@@ -6,7 +6,7 @@
 
 use super::Repository;
 use super::artifacts::{ending_of, in_place};
-use super::error::Result;
+use super::error::{RepositoryError, Result};
 use super::look::{Describe, DescribeAll, Looked, look_at_all, parts_of, refuse};
 use elqui_butler::{Artifact, DataId, Dataset, DatasetId, DatasetRef, DatasetType, Transfer};
 use elqui_registry::{NewDataset, Part};
@@ -109,6 +109,7 @@ impl Repository {
             }
         };
         if how.mode == Transfer::Move {
+            self.are_kept(&kept.iter().flatten().cloned().collect::<Vec<_>>())?;
             for (path, _) in paths.iter().zip(&kept).filter(|(_, a)| a.is_some()) {
                 std::fs::remove_file(path).map_err(|e| elqui_codec::CodecError::write(path, e))?;
             }
@@ -203,10 +204,45 @@ impl Repository {
         files.iter().flat_map(|f| &f.data_ids).map(find).collect()
     }
 
+    /// Before what they were taken from is removed: whether the store's files are there, whole.
+    pub(super) fn are_kept(&self, artifacts: &[Artifact]) -> Result<()> {
+        let store = &self.artifacts;
+        let gone = |a: &&Artifact| !matches!(store.size_bytes(a), Ok(Some(size)) if size as i64 == a.size_bytes);
+        match artifacts.par_iter().filter(gone).find_any(|_| true) {
+            None => Ok(()),
+            Some(gone) => Err(RepositoryError::Taken { path: gone.path.clone() }),
+        }
+    }
+
     /// Take files away again that have no row; what cannot be removed is left to `gc`.
     pub(super) fn take_back<'a>(&self, artifacts: impl IntoIterator<Item = &'a Artifact>) {
         for artifact in artifacts {
             let _ = self.artifacts.remove(artifact);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_moved_away_for_a_file_that_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = crate::repository::RepositoryConfig::default();
+        let r = Repository::create(dir.path(), &config).unwrap();
+        let stored = r.artifacts.store().put("a/b", b"abc").unwrap();
+        let artifact = Artifact {
+            path: stored.path,
+            formatter: String::new(),
+            size_bytes: 3,
+            checksum: stored.checksum,
+        };
+        r.are_kept(std::slice::from_ref(&artifact)).unwrap();
+        let torn = Artifact { size_bytes: 4, ..artifact.clone() };
+        assert!(r.are_kept(&[artifact.clone(), torn]).is_err());
+        r.artifacts.remove(&artifact).unwrap();
+        let e = r.are_kept(&[artifact]).unwrap_err().to_string();
+        assert!(e.contains("a/b") && e.contains("left where they are"), "{e}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Repository;
 use super::artifacts::{is_shared, outside};
-use super::error::Result;
+use super::error::{RepositoryError, Result};
 use elqui_butler::{Artifact, DatasetId, Datastore, Listed, StoreError};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -75,13 +75,19 @@ impl Repository {
     }
 
     /// Remove files without rows, and what cut-off puts have left, when they are older than
-    /// `age_s`: younger ones may belong to a put that is under way. `dry_run` only lists them.
+    /// `age_s`: younger ones may belong to a put that is under way. `dry_run` only lists them. What cluster
+    /// jobs recorded and nobody merged yet is kept.
     pub fn gc(&mut self, age_s: f64, dry_run: bool) -> Result<Garbage> {
         let artifacts = self.artifacts();
         let store = artifacts.store();
-        // The store first, the registry after it: what is named later was not old when listed.
+        // The store first, then what jobs recorded, the registry last: what is named later was not old when
+        // listed, and what a merge moves meanwhile is seen in one of them.
         let (files, leftovers) = (store.list("")?, store.leftovers()?);
         let mut unnamed: HashMap<&str, &Listed> = files.iter().map(|f| (&*f.path, f)).collect();
+        let recorded = crate::cluster::each_recorded(&self.root, &mut |path| {
+            unnamed.remove(path);
+        });
+        recorded.map_err(|(folder, why)| RepositoryError::Unmerged { folder, why })?;
         self.registry.each_artifact(|_, artifact| {
             unnamed.remove(artifact.path.as_str());
             true

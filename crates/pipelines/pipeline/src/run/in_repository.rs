@@ -92,7 +92,12 @@ impl Session for Open {
     fn local_path(&mut self, d: &Dataset, made: Option<&Artifact>) -> Option<PathBuf> {
         match made {
             Some(artifact) => self.artifacts.local_path(artifact),
-            None => self.repository.local_path(d.id).ok().flatten(),
+            // Read once, so that no program is handed a file that is damaged; the error is that of `read`.
+            None => self
+                .repository
+                .get(d.id)
+                .ok()
+                .and_then(|_| self.repository.local_path(d.id).ok().flatten()),
         }
     }
 

@@ -64,7 +64,7 @@ pub(crate) fn launch(
 
 /// The child's part: run one quantum of a saved graph and leave its record in `folder`. The parent
 /// registers it. A failure of the step is in the record too, and no error here.
-/// - `peak_memory_bytes`: of this process, asked when the work is done
+/// - `peak_memory_bytes`: of this process, asked when the work is done; 0 where nobody knows
 pub fn run_quantum(
     graph: &QuantumGraph,
     pipeline: &Pipeline,
@@ -91,7 +91,7 @@ pub fn run_quantum(
     let answer = match work.attempt(node, session.as_mut(), &context) {
         Err(why) => Answer::Failed(why.to_string()),
         Ok((mut quantum, outputs)) => {
-            quantum.peak_memory_bytes = peak_memory_bytes();
+            quantum.peak_memory_bytes = Some(peak_memory_bytes()).filter(|b| *b > 0);
             Answer::Done(Box::new(Record::new(&(quantum, outputs))))
         }
     };

@@ -119,10 +119,9 @@ impl<'a> Work<'a> {
             }
         }
         let mut finished = isolated::launch(launcher, number, made, context)?;
-        if finished.0.peak_memory_bytes == 0 {
-            // The worker did not measure itself.
-            finished.0.peak_memory_bytes = context.peak_memory_bytes() as i64;
-        }
+        // Where the worker did not measure itself.
+        let seen = || context.peak_memory_bytes();
+        finished.0.peak_memory_bytes = finished.0.peak_memory_bytes.or_else(seen);
         self.remember(node, &finished);
         Ok(finished)
     }
@@ -154,8 +153,8 @@ impl<'a> Work<'a> {
             started_ns,
             wall_s: wall.elapsed().as_secs_f64(),
             cpu_s: (self.options.clocks.cpu_s)() - cpu,
-            // Threads share their memory: it is known of processes alone. 0 is `not measured`.
-            peak_memory_bytes: context.peak_memory_bytes() as i64,
+            // Threads share their memory: it is known of processes alone.
+            peak_memory_bytes: context.peak_memory_bytes(),
             inputs: ids,
             outputs: outputs.iter().map(|o| o.dataset.id).collect(),
         };

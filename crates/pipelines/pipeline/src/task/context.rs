@@ -101,9 +101,10 @@ impl Context {
         }
     }
 
-    /// What processes of this attempt took at most, as far as it was seen; 0 where there were none.
-    pub(crate) fn peak_memory_bytes(&self) -> u64 {
-        self.peak_memory_bytes.load(Ordering::Relaxed)
+    /// What processes of this attempt took at most, as far as it was seen; `None` where there were none.
+    pub(crate) fn peak_memory_bytes(&self) -> Option<i64> {
+        let bytes = self.peak_memory_bytes.load(Ordering::Relaxed);
+        i64::try_from(bytes).ok().filter(|b| *b > 0)
     }
 
     pub(crate) fn saw_memory(&self, bytes: u64) {

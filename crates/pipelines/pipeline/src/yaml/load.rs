@@ -98,7 +98,7 @@ impl Pipeline {
 
 /// A pipeline that comes with the program; a file of that very name wins.
 fn built_in<'a>(path: &'a Path, tasks: &'a Tasks) -> Option<(&'a str, &'a str)> {
-    let name = path.to_str().filter(|_| !path.exists())?;
+    let name = path.to_str().filter(|_| !path.is_file())?;
     tasks.pipeline(name).map(|text| (name, text))
 }
 

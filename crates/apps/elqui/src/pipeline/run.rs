@@ -106,35 +106,39 @@ pub fn run(r: &mut Repository, args: &RunArgs) -> Result<(), CliError> {
     // Read before anything is made, so that a mistake in it leaves nothing behind.
     let site = args.site.as_deref().map(Site::load).transpose().map_err(CliError::words)?;
     let pipeline = args.which.load(&r.registry().universe().clone())?;
-    let start = |r: &mut Repository, graph: &QuantumGraph| match args.engine {
-        Engine::Local => {
-            let done = run_planned(r, &pipeline, graph, &args.how)?;
-            verdicts::say_of(r, graph)?;
-            tell(&done)
-        }
-        Engine::Slurm => cluster::start(r, &pipeline, graph, &args.how, site.clone()),
+    let graph = match &args.graph {
+        Some(path) => QuantumGraph::load(path).map_err(CliError::work)?,
+        None => plan(r, &pipeline, &args.collections)?,
     };
-    if let Some(path) = &args.graph {
-        let graph = QuantumGraph::load(path).map_err(CliError::work)?;
-        prepare(&graph, r.registry()).map_err(CliError::work)?;
-        show(r, &graph)?;
-        return start(r, &graph);
-    }
-    let mut place = args.collections.place(r)?;
-    place.make(r)?;
-    let request = GraphRequest {
-        run: place.run.clone(),
-        inputs: place.inputs.clone(),
-        condition: args.collections.condition.clone(),
-        skip_existing: args.collections.resume,
-    };
-    let mut graph = build(r, &pipeline, &request)?;
-    check_calibrations(r, &graph, args.collections.without_calibrations)?;
-    graph.header.chain = place.chain;
     // The run is seen in its chain from the beginning, so that --resume finds it after a kill.
     prepare(&graph, r.registry()).map_err(CliError::work)?;
     show(r, &graph)?;
-    start(r, &graph)
+    if args.engine == Engine::Slurm {
+        return cluster::start(r, &pipeline, &graph, &args.how, site);
+    }
+    let done = run_planned(r, &pipeline, &graph, &args.how)?;
+    verdicts::say_of(r, &graph)?;
+    tell(&done)
+}
+
+/// A new graph, whose run has a name of its own.
+fn plan(
+    r: &mut Repository,
+    pipeline: &Pipeline,
+    collections: &Where,
+) -> Result<QuantumGraph, CliError> {
+    let mut place = collections.place(r)?;
+    place.make(r)?;
+    let request = GraphRequest {
+        run: place.run,
+        inputs: place.inputs,
+        condition: collections.condition.clone(),
+        skip_existing: collections.resume,
+    };
+    let mut graph = build(r, pipeline, &request)?;
+    check_calibrations(r, &graph, collections.without_calibrations)?;
+    graph.header.chain = place.chain;
+    Ok(graph)
 }
 
 /// Put a run into its chain, when it has one.
@@ -167,16 +171,17 @@ pub fn execute(r: &mut Repository, job: &Job<'_>) -> Result<Finished, CliError> 
         ..GraphRequest::default()
     };
     let graph = build(r, &pipeline, &request)?;
+    prepare(&graph, r.registry()).map_err(CliError::work)?;
     run_planned(r, &pipeline, &graph, &How::default())
 }
 
+/// Run a graph that is prepared.
 fn run_planned(
     r: &mut Repository,
     pipeline: &Pipeline,
     graph: &QuantumGraph,
     how: &How,
 ) -> Result<Finished, CliError> {
-    prepare(graph, r.registry()).map_err(CliError::work)?;
     let run = &graph.header.run;
     let folder = how.folder(r, run)?;
     if Submission::exists(&folder) {
@@ -187,11 +192,15 @@ fn run_planned(
     make_folder(&folder)?;
     same_settings(r, pipeline, run, &folder.join(FOLDER_PIPELINE))?;
     graph.save(&folder.join(FOLDER_GRAPH)).map_err(CliError::work)?;
-    put(&folder.join(FOLDER_PIPELINE), pipeline.to_yaml().as_bytes())?;
-    // Of its own, since another process may go on with the run and number its quanta anew.
+    let text = pipeline.to_yaml();
+    put(&folder.join(FOLDER_PIPELINE), text.as_bytes())?;
+    // What isolated quanta read is this call's own: another one may go on with the run, and number its
+    // quanta anew.
     let own = tempfile::tempdir().map_err(CliError::work)?;
-    graph.save(&own.path().join(FOLDER_GRAPH)).map_err(CliError::work)?;
-    put(&own.path().join(FOLDER_PIPELINE), pipeline.to_yaml().as_bytes())?;
+    if pipeline.steps.iter().any(|s| s.limits.isolated) {
+        graph.save(&own.path().join(FOLDER_GRAPH)).map_err(CliError::work)?;
+        put(&own.path().join(FOLDER_PIPELINE), text.as_bytes())?;
+    }
     let timeout = how.timeout.map(Duration::from_secs_f64);
     let mut options = options();
     options.memory_bytes = match how.memory {

@@ -42,6 +42,8 @@ pub struct Postgres {
     within: bool,
     /// The connection may hold temporary tables: what rests on them must not go on over another one.
     temporary: bool,
+    /// The connection stands for one that was lost: a table that it lacks was that one's.
+    another: bool,
 }
 
 impl Postgres {
@@ -63,6 +65,7 @@ impl Postgres {
             statements: HashMap::new(),
             within: false,
             temporary: false,
+            another: false,
         };
         new.connect()?;
         if create {
@@ -134,6 +137,7 @@ impl Postgres {
     fn lost(&mut self, why: String) -> SqlError {
         self.client = None;
         self.temporary = false;
+        self.another = true;
         self.statements.clear();
         SqlError::Lost { place: self.place.clone(), why }
     }
@@ -147,7 +151,8 @@ impl Postgres {
                     SqlState::CANNOT_CONNECT_NOW,
                     SqlState::IDLE_SESSION_TIMEOUT,
                 ];
-                ends.contains(code) || code.code().starts_with("08")
+                let left_behind = self.another && *code == SqlState::UNDEFINED_TABLE;
+                left_behind || ends.contains(code) || code.code().starts_with("08")
             }
             None => e.is_closed() || e.source().is_some_and(|s| s.is::<std::io::Error>()),
         };

@@ -49,17 +49,22 @@ pub fn run(args: &Args) -> Result<(), CliError> {
     }
     let db = SkyDb::open_with_threads(&folders(&args.catalogs)?, rayon::current_num_threads())
         .map_err(CliError::work)?;
-    let limits = QueryLimits { rows_max: args.max_rows, time_max_s: args.timeout };
+    let limits = QueryLimits {
+        rows_max: args.max_rows,
+        time_max_s: args.timeout,
+        ..QueryLimits::default()
+    };
     let answer = db.query_with(&args.sql, limits).map_err(CliError::work)?;
+    let table = answer.table().map_err(CliError::work)?;
     if answer.truncated {
         let cut = format!("elqui: the answer is cut at {} rows (--max-rows)", args.max_rows);
         outputs::note(&cut);
     }
     let bytes = match args.format {
-        Format::Table => text_table(&answer.table, args.out.is_none()).into_bytes(),
-        Format::Csv => elqui_tables::csv_bytes(&answer.table).map_err(CliError::work)?,
-        Format::Votable => elqui_votable::votable_bytes(&answer.table, Encoding::TableData),
-        Format::Parquet => elqui_tables::parquet_bytes(&answer.table).map_err(CliError::work)?,
+        Format::Table => text_table(&table, args.out.is_none()).into_bytes(),
+        Format::Csv => elqui_tables::csv_bytes(&table).map_err(CliError::work)?,
+        Format::Votable => elqui_votable::votable_bytes(&table, Encoding::TableData),
+        Format::Parquet => elqui_tables::parquet_bytes(&table).map_err(CliError::work)?,
     };
     match &args.out {
         Some(path) => outputs::put(path, &bytes),

@@ -61,11 +61,14 @@ pub fn serve(
         move |sql: String, limits: Limits| {
             let db = db.clone();
             async move {
-                let limits =
-                    QueryLimits { rows_max: limits.rows_max, time_max_s: limits.time_max_s };
+                let limits = QueryLimits {
+                    rows_max: limits.rows_max,
+                    time_max_s: limits.time_max_s,
+                    ..QueryLimits::default()
+                };
                 db.query_async(&sql, limits)
                     .await
-                    .map(|r| Answer { table: r.table, truncated: r.truncated })
+                    .and_then(|r| Ok(Answer { table: r.table()?, truncated: r.truncated }))
                     .map_err(|e| QueryFailure { code: e.code().into(), message: e.to_string() })
             }
         }

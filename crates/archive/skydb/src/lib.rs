@@ -1,16 +1,24 @@
-//! The sky database: SQL over catalogues, on DataFusion.
+//! The sky database: catalogues of any size, asked in ADQL.
 //!
-//! `SkyDb` opens folders of Parquet and answers questions in SQL with what ADQL adds to it. It
-//! only reads. DataFusion stays inside: what goes in is text, what comes out is a `schema::Table`.
+//! [`SkyDb`] opens catalogues in HATS layout and plain folders of Parquet. A query is checked by
+//! `elqui-adql`, planned and run by DataFusion, which stays inside this room; what is the sky's own is
+//! here: `storage` (files by cells, footers, exact rows of ranges, ids), `scan` (what a condition
+//! says about the sky, and the operator that reads), `join` (positions near each other), `functions`.
 
-mod catalog;
+mod about;
 mod db;
+mod engine;
 mod error;
-mod explain;
+mod folders;
 mod functions;
-mod rewrite;
+mod join;
+mod names;
+mod open;
+mod plain;
+mod scan;
+mod storage;
 mod types;
 
 pub use db::SkyDb;
 pub use error::SkyDbError;
-pub use types::{ColumnInfo, QueryLimits, QueryResult, TableInfo};
+pub use types::{ColumnInfo, OpenOptions, QueryLimits, QueryResult, TableInfo};

@@ -1,6 +1,10 @@
 //! What goes into a query and comes out of it.
 
+use crate::error::SkyDbError;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use elqui_schema::Table;
+use std::path::PathBuf;
 
 /// How much a query may cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -8,19 +12,59 @@ pub struct QueryLimits {
     /// More rows than this are cut off, and the result says so.
     pub rows_max: usize,
     pub time_max_s: f64,
+    /// Memory that it may hold; sorts and groups past it use the disk.
+    pub memory_max_bytes: usize,
+    /// Disk that it may use then.
+    pub spill_max_bytes: u64,
 }
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        Self { rows_max: 1_000_000, time_max_s: 300.0 }
+        Self {
+            rows_max: 1_000_000,
+            time_max_s: 300.0,
+            memory_max_bytes: 2 << 30,
+            spill_max_bytes: 50 << 30,
+        }
     }
 }
 
-/// The rows, and whether there were more than the limit.
+/// How a database is opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenOptions {
+    pub threads: usize,
+    /// Where queries put what does not fit in memory; the system's folder for such files without.
+    pub spill_folder: Option<PathBuf>,
+    /// A version or tag of the catalogues that have versions; the newest without.
+    pub version: Option<String>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, spill_folder: None, version: None }
+    }
+}
+
+/// The rows as Arrow batches, and whether there were more than the limit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryResult {
-    pub table: Table,
+    /// Fields carry unit, UCD and description in their metadata.
+    pub schema: SchemaRef,
+    pub batches: Vec<RecordBatch>,
     pub truncated: bool,
+}
+
+impl QueryResult {
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// As a table of the house's own kind.
+    pub fn table(&self) -> Result<Table, SkyDbError> {
+        elqui_tables::from_batches("result", &self.schema, &self.batches)
+            .map_err(|e| SkyDbError::Failed { reason: e.to_string() })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +80,7 @@ pub struct ColumnInfo {
 /// A table that can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableInfo {
+    pub schema: String,
     pub name: String,
     pub description: String,
     pub rows: Option<u64>,

@@ -36,6 +36,10 @@ pub enum AdqlError {
     Type { at: At, expected: String, found: String },
     #[error("{at}: {why}")]
     Geometry { at: At, why: String },
+    #[error(
+        "{at}: `{name}` differs within a group: put it into GROUP BY, or into an aggregate such as MIN"
+    )]
+    Ungrouped { at: At, name: String },
     #[error("{at}: {engine} has no {what}")]
     Engine { at: At, engine: &'static str, what: String },
 }
@@ -52,6 +56,7 @@ impl AdqlError {
             | Self::Arguments { at, .. }
             | Self::Type { at, .. }
             | Self::Geometry { at, .. }
+            | Self::Ungrouped { at, .. }
             | Self::Engine { at, .. } => *at,
         }
     }
@@ -68,6 +73,7 @@ impl AdqlError {
             Self::Arguments { .. } => "arguments",
             Self::Type { .. } => "type",
             Self::Geometry { .. } => "geometry",
+            Self::Ungrouped { .. } => "not-grouped",
             Self::Engine { .. } => "engine",
         }
     }
@@ -95,6 +101,7 @@ impl AdqlError {
             }
             Self::Reserved { word: a, .. }
             | Self::Geometry { why: a, .. }
+            | Self::Ungrouped { name: a, .. }
             | Self::Engine { what: a, .. } => clean(a),
             Self::TooLarge { .. } => {}
         }

@@ -12,6 +12,7 @@ pub(crate) enum Gives {
     Is(Type),
     /// Of the first argument.
     First,
+    Third,
     /// The widest of the arguments.
     Widest,
 }
@@ -59,6 +60,7 @@ const DEG: Unit = Unit::Is("deg");
 const MAG: Unit = Unit::Is("mag");
 const N: &[&str] = &["n"];
 const NN: &[&str] = &["nn"];
+const NNNN: &[&str] = &["nnnn"];
 const ROUND: &[&str] = &["n", "ni"];
 
 pub(crate) const FUNCTIONS: &[Def] = &[
@@ -149,13 +151,16 @@ pub(crate) const FUNCTIONS: &[Def] = &[
     },
     def("ivo_epoch_prop", &["nnnnnnnn"], Gives::Is(Type::Any), NONE, ""),
     def("ivo_epoch_prop_pos", &["nnnnnnnn", "nnnnnn"], POINT, DEG, "pos"),
-    def("ivo_geom_transform", &["ssg"], REGION, NONE, ""),
+    def("ivo_geom_transform", &["ssg"], Gives::Third, NONE, "pos"),
+    def("ivo_normal_random", NN, F64, NONE, ""),
+    def("ivo_hms_to_degrees", &["s"], F64, DEG, "pos.eq.ra"),
+    def("ivo_dms_to_degrees", &["s"], F64, DEG, "pos.eq.dec"),
     def("ivo_to_jd", &["a"], F64, Unit::Is("d"), "time.epoch"),
     def("ivo_to_mjd", &["a"], F64, Unit::Is("d"), "time.epoch"),
-    def("ivo_simbadpoint", &["s"], POINT, DEG, "pos"),
     def("gavo_match", &["ss"], INT, NONE, ""),
     def("gavo_to_jd", &["a"], F64, Unit::Is("d"), "time.epoch"),
     def("gavo_to_mjd", &["a"], F64, Unit::Is("d"), "time.epoch"),
+    def("gavo_transform", &["ssg"], Gives::Third, NONE, "pos"),
     def("gavo_normal_random", NN, F64, NONE, ""),
     def("gavo_apply_pm", &["nnnnn"], POINT, DEG, "pos"),
     def("gavo_mocintersect", &["gg"], REGION, NONE, ""),
@@ -171,6 +176,13 @@ pub(crate) const FUNCTIONS: &[Def] = &[
     def("scisql_abmagtoflux", N, F64, NONE, "phot.flux"),
     def("scisql_abmagtofluxsigma", NN, F64, NONE, "stat.error;phot.flux"),
     def("scisql_dntoabmag", NN, F64, MAG, "phot.mag"),
+    def("scisql_dntoabmagsigma", NNNN, F64, MAG, "stat.error;phot.mag"),
+    def("scisql_dntoflux", NN, F64, NONE, "phot.flux"),
+    def("scisql_dntofluxsigma", NNNN, F64, NONE, "stat.error;phot.flux"),
+    def("scisql_fluxtodn", NN, F64, Unit::Is("adu"), "phot.count"),
+    def("scisql_fluxtodnsigma", NNNN, F64, Unit::Is("adu"), "stat.error;phot.count"),
+    def("scisql_abmagtodn", NN, F64, Unit::Is("adu"), "phot.count"),
+    def("scisql_abmagtodnsigma", NNNN, F64, Unit::Is("adu"), "stat.error;phot.count"),
     def("scisql_angsep", &["nnnn", "nnnnnn"], F64, DEG, "pos.angDistance"),
     def("scisql_s2ptincircle", &["nnnnn"], INT, NONE, ""),
     def("scisql_s2ptinbox", &["nnnnnn"], INT, NONE, ""),

@@ -9,6 +9,7 @@
 use crate::error::{AdqlError, At};
 use crate::tree::*;
 use crate::types::Type;
+use elqui_base::distance_deg;
 use elqui_sphere::{Coverage, SkyRegion};
 
 /// A shape without columns.
@@ -61,10 +62,9 @@ pub(crate) fn constant_point(e: &Expr) -> Option<(f64, f64)> {
     match (c.name.as_str(), c.args.as_slice()) {
         ("point", [ra, dec]) => Some((number(ra)?, number(dec)?)),
         ("centroid", [g]) => match shape(g)? {
-            Shape::Point { ra, dec } | Shape::Region(SkyRegion::Circle { ra, dec, .. }) => {
-                Some((ra, dec))
-            }
-            _ => None,
+            Shape::Point { ra, dec } => Some((ra, dec)),
+            Shape::Region(region) => region.centroid().ok(),
+            Shape::Moc(cells) => cells.centroid(),
         },
         _ => None,
     }
@@ -207,6 +207,39 @@ pub(crate) fn from_dali(target: Type, text: &str, at: At) -> Result<Expr, AdqlEr
             Ok(made)
         }
         _ => Err(bad(format!("'{text}' is no {target}: numbers in degrees with spaces between"))),
+    }
+}
+
+/// CONTAINS and INTERSECTS of two constant shapes, and AREA of one, as a number.
+pub(crate) fn fold(call: &Call) -> Option<String> {
+    use Shape::{Moc, Point, Region};
+    let one_or_zero = |holds: bool| i32::from(holds).to_string();
+    match (call.name.as_str(), call.args.as_slice()) {
+        ("area", [g]) => match shape(g)? {
+            Point { .. } => Some("0.0".into()),
+            Region(r) => Some(format!("{:?}", r.area_deg2().ok()?)),
+            Moc(m) => Some(format!("{:?}", m.area_deg2())),
+        },
+        ("intersects", [a, b]) => Some(one_or_zero(match (shape(a)?, shape(b)?) {
+            (Point { ra: r, dec: d }, Point { ra, dec }) => distance_deg(r, d, ra, dec) == 0.0,
+            (Point { ra, dec }, Region(r)) | (Region(r), Point { ra, dec }) => r.contains(ra, dec),
+            (Point { ra, dec }, Moc(m)) | (Moc(m), Point { ra, dec }) => m.contains(ra, dec),
+            (Region(a), Region(b)) => a.overlaps(&b),
+            (Region(r), Moc(m)) | (Moc(m), Region(r)) => m.overlaps(&r),
+            (Moc(a), Moc(b)) => a.overlaps_coverage(&b),
+        })),
+        ("contains", [a, b]) => Some(one_or_zero(match (shape(a)?, shape(b)?) {
+            (Point { ra: r, dec: d }, Point { ra, dec }) => distance_deg(r, d, ra, dec) == 0.0,
+            (Point { ra, dec }, Region(r)) => r.contains(ra, dec),
+            (Point { ra, dec }, Moc(m)) => m.contains(ra, dec),
+            (Region(inner), Region(outer)) => outer.holds(&inner),
+            (Region(inner), Moc(outer)) => outer.holds(&inner),
+            (Moc(inner), Moc(outer)) => !inner.overlaps_coverage(&outer.complement()),
+            // More than a point is in no point; cells in a region are left to the engine.
+            (_, Point { .. }) => false,
+            (Moc(_), Region(_)) => return None,
+        })),
+        _ => None,
     }
 }
 

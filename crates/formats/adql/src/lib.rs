@@ -17,7 +17,9 @@ mod resolve;
 mod spatial;
 pub mod tree;
 mod types;
+pub mod udf;
 mod units;
+mod walk;
 mod words;
 
 pub use catalog::{Catalog, ColumnInfo, FelisCatalog, TableInfo};

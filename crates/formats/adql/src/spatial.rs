@@ -196,7 +196,7 @@ fn in_region(position: Position, region: SkyRegion) -> Option<Predicate> {
 }
 
 /// The predicate of a condition, and whether it is asked not to hold.
-fn recognise(e: &Expr) -> Option<(Predicate, bool)> {
+pub(crate) fn recognise(e: &Expr) -> Option<(Predicate, bool)> {
     let (op, left, right) = match &e.kind {
         Kind::Call(c) => return asks(c).map(|p| (p, false)),
         Kind::Compare { op, left, right } => (*op, left, right),

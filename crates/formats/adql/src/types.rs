@@ -97,6 +97,7 @@ impl From<DataType> for Type {
             DataType::Char => Self::Char,
             DataType::String | DataType::Unicode | DataType::Text => Self::Varchar,
             DataType::Timestamp => Self::Timestamp,
+            DataType::Binary => Self::Any,
         }
     }
 }

@@ -127,7 +127,7 @@ fn engines_get_their_own_words() {
 #[test]
 fn results_are_described() {
     let c = good(
-        "SELECT psfflux, S.PSFFLUX AS f, AVG(psfFlux) AS m, COUNT(*), scisql_nanojanskyToAbMag(psfFlux), psfFlux + psfFluxErr AS s FROM dp1.Source AS s GROUP BY 1",
+        "SELECT psfflux, S.PSFFLUX AS f, AVG(psfFlux) AS m, COUNT(*), scisql_nanojanskyToAbMag(psfFlux), psfFlux + psfFluxErr AS s FROM dp1.Source AS s GROUP BY 1, psfFluxErr",
     );
     let shown: Vec<String> =
         c.columns.iter().map(|c| format!("{}/{}/{}/{}", c.name, c.ty, c.unit, c.ucd)).collect();

@@ -18,19 +18,19 @@ pub const VECTOR_MAX: usize = 64;
 /// One field of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Field {
-    name: String,
-    unit: String,
-    ucd: String,
-    description: String,
+    pub(crate) name: String,
+    pub(crate) unit: String,
+    pub(crate) ucd: String,
+    pub(crate) description: String,
     /// Letter of TFORM.
-    code: u8,
-    repeat: usize,
+    pub(crate) code: u8,
+    pub(crate) repeat: usize,
     /// Letter of the elements of a variable-length array.
     element: u8,
-    offset: usize,
-    scale: f64,
-    zero: f64,
-    null: Option<i64>,
+    pub(crate) offset: usize,
+    pub(crate) scale: f64,
+    pub(crate) zero: f64,
+    pub(crate) null: Option<i64>,
 }
 
 /// Bytes of one element.
@@ -46,7 +46,7 @@ fn width(code: u8) -> Option<usize> {
 }
 
 impl Field {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self.code {
             b'X' => self.repeat.div_ceil(8),
             code => self.repeat.saturating_mul(width(code).unwrap_or(0)),
@@ -276,6 +276,12 @@ impl FitsFile {
 
     /// Fields, data, and the length and number of the rows, all checked against one another.
     fn rows_of(&self, hdu: &Hdu) -> Result<(Vec<Field>, Vec<u8>, usize, usize)> {
+        let (fields, row_len, row_count) = self.layout_of(hdu)?;
+        Ok((fields, self.data(hdu)?, row_len, row_count))
+    }
+
+    /// Fields, and the length and number of the rows, checked against one another.
+    pub(crate) fn layout_of(&self, hdu: &Hdu) -> Result<(Vec<Field>, usize, usize)> {
         let bad =
             |why: String| FitsError::Header { file: self.name().into(), hdu: hdu.label(), why };
         let fields = fields(&hdu.header).map_err(bad)?;
@@ -291,7 +297,7 @@ impl FitsFile {
         if row_len.checked_mul(row_count).is_none_or(|n| n as u64 > hdu.shape.data_len) {
             return Err(bad("its rows are longer than its data".into()));
         }
-        Ok((fields, self.data(hdu)?, row_len, row_count))
+        Ok((fields, row_len, row_count))
     }
 }
 

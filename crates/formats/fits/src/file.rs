@@ -61,7 +61,7 @@ fn label(index: usize, name: &str) -> String {
 #[derive(Debug)]
 pub struct FitsFile {
     name: String,
-    source: Source,
+    pub(crate) source: Source,
     hdus: Vec<Hdu>,
     ignore_checksums: bool,
 }
@@ -71,6 +71,11 @@ impl FitsFile {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::index(Source::open(path)?, path.display().to_string())
+    }
+
+    /// Open a file that errors call `name` (an unpacked copy bears that of the original).
+    pub fn open_named(path: impl AsRef<Path>, name: &str) -> Result<Self> {
+        Self::index(Source::open(path.as_ref())?, name.to_string())
     }
 
     /// From bytes, gzip'd or not; `name` is what errors call them.
@@ -260,6 +265,15 @@ impl FitsFile {
             return Err(FitsError::Truncated { file, hdu, need, have });
         }
         Ok(())
+    }
+
+    /// Verify the checksums that an HDU has, reading its data piece by piece.
+    pub fn verify_hdu(&self, hdu: usize) -> Result<()> {
+        let hdu = self.hdu(hdu)?;
+        match stated_sums(&hdu.header) {
+            Some(_) => self.read_data(hdu, |_| {}),
+            None => self.check_length(hdu),
+        }
     }
 
     /// Read every HDU's data and verify what checksums it has.

@@ -65,31 +65,30 @@ fn cell(bytes: &mut Bytes, field: &Field) -> Result<Value, String> {
         Size::Variable => u32::from_be_bytes(bytes.array()?) as usize,
     };
     let length = n.checked_mul(field.kind.bytes()).ok_or("a length is absurd")?;
-    let mut part = Bytes(bytes.take(length)?);
+    let part = Bytes(bytes.take(length)?);
     if field.kind.is_text() {
         return Ok(Value::Text(text(part.0, field.kind)));
     }
     if field.is_scalar() {
-        return element(&mut part, field.kind);
+        return element(part.0, field.kind);
     }
     let mut out: Vec<String> = Vec::with_capacity(n.min(1 << 16));
-    for _ in 0..n {
-        let parts =
-            if matches!(field.kind, Kind::FloatComplex | Kind::DoubleComplex) { 2 } else { 1 };
-        for _ in 0..parts {
-            out.push(match element(&mut part, field.kind)? {
-                Value::Missing => "NaN".into(),
-                Value::Bool(v) => if v { "T" } else { "F" }.into(),
-                Value::Whole(v) => v.to_string(),
-                Value::Real(v) => v.to_string(),
-                Value::Text(v) => v,
-            });
-        }
+    let component = field.kind.component();
+    for piece in part.0.chunks_exact(component.bytes()) {
+        out.push(match element(piece, component)? {
+            Value::Missing => "NaN".into(),
+            Value::Bool(v) => if v { "T" } else { "F" }.into(),
+            Value::Whole(v) => v.to_string(),
+            Value::Real(v) => v.to_string(),
+            Value::Text(v) => v,
+        });
     }
     Ok(Value::Text(out.join(" ")))
 }
 
-fn element(part: &mut Bytes, kind: Kind) -> Result<Value, String> {
+/// One value from the front of its bytes.
+pub(crate) fn element(bytes: &[u8], kind: Kind) -> Result<Value, String> {
+    let mut part = Bytes(bytes);
     Ok(match kind {
         Kind::Boolean => match part.array::<1>()?[0] {
             b'T' | b't' | b'1' => Value::Bool(true),
@@ -106,7 +105,7 @@ fn element(part: &mut Bytes, kind: Kind) -> Result<Value, String> {
 }
 
 /// Text ends at the first NUL; fixed lengths are filled with them or with spaces.
-fn text(bytes: &[u8], kind: Kind) -> String {
+pub(crate) fn text(bytes: &[u8], kind: Kind) -> String {
     let whole = if kind == Kind::Char {
         String::from_utf8_lossy(bytes).into_owned()
     } else {

@@ -47,6 +47,19 @@ impl Kind {
         }
     }
 
+    pub fn is_complex(self) -> bool {
+        matches!(self, Self::FloatComplex | Self::DoubleComplex)
+    }
+
+    /// The type of a complex number's two parts; any other type itself.
+    pub fn component(self) -> Self {
+        match self {
+            Self::FloatComplex => Self::Float,
+            Self::DoubleComplex => Self::Double,
+            other => other,
+        }
+    }
+
     pub fn is_text(self) -> bool {
         matches!(self, Self::Char | Self::UnicodeChar)
     }

@@ -7,11 +7,16 @@
 //!   only the first is read; FITS and remote data are refused
 
 mod binary;
+mod binary_stream;
 mod error;
 mod field;
 mod read;
+mod stream;
 mod write;
+mod xml;
 
 pub use error::VotableError;
+pub use field::{Kind, Size};
 pub use read::{parse_votable, read_votable};
+pub use stream::{Cell, VotableField, VotableStream};
 pub use write::{Encoding, votable_bytes, write_votable};

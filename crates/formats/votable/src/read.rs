@@ -3,6 +3,7 @@
 use crate::VotableError;
 use crate::binary::read_rows;
 use crate::field::{Field, Kind, Size};
+use crate::xml::attribute;
 use base64::Engine;
 use elqui_schema::Table;
 use quick_xml::Reader;
@@ -111,12 +112,6 @@ pub fn parse_votable(bytes: &[u8], name: &str) -> Result<Table, VotableError> {
     let mut table = state.table;
     table.columns = state.fields.into_iter().map(|f| f.column).collect();
     Ok(table)
-}
-
-fn attribute(e: &BytesStart, key: &str) -> Option<String> {
-    let found = e.attributes().flatten().find(|a| a.key.local_name().as_ref() == key)?;
-    let raw = found.value.to_string();
-    Some(unescape(&raw).map(|t| t.into_owned()).unwrap_or(raw))
 }
 
 impl State<'_> {

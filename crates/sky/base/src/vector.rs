@@ -78,6 +78,20 @@ pub fn separation(ra1: f64, dec1: f64, ra2: f64, dec2: f64) -> Angle {
     UnitVector::from_ra_dec_deg(ra1, dec1).separation(UnitVector::from_ra_dec_deg(ra2, dec2))
 }
 
+/// Great-circle distance by the haversine, degrees in and out: the one definition of DISTANCE, cones
+/// and sky joins. NaN for a coordinate that is NaN.
+///
+/// Exact for small angles, within 1e-6 deg at the antipode. Swapping the positions gives the same
+/// bits. Right ascensions may wrap (360.0 and 0.0 are 1e-14 deg apart, not 0).
+#[inline]
+pub fn distance_deg(ra1: f64, dec1: f64, ra2: f64, dec2: f64) -> f64 {
+    let sin2 = |x: f64| (x.to_radians() / 2.0).sin().powi(2);
+    let h = sin2(dec2 - dec1) + dec1.to_radians().cos() * dec2.to_radians().cos() * sin2(ra2 - ra1);
+    let sine = h.sqrt();
+    // Not `min`, which would take the 1 of a NaN.
+    2.0 * (if sine > 1.0 { 1.0 } else { sine }).asin().to_degrees()
+}
+
 /// A rotation of directions: a 3x3 matrix, rows first.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rotation(pub [[f64; 3]; 3]);
@@ -114,5 +128,10 @@ mod tests {
         assert!((separation(10.0, 0.0, 10.0, 1e-9).deg() - 1e-9).abs() < 1e-18);
         assert!((separation(0.0, 0.0, 180.0, 0.0).deg() - 180.0).abs() < 1e-12);
         assert!((separation(359.9, 0.0, 0.1, 0.0).deg() - 0.2).abs() < 1e-12);
+        assert!((distance_deg(0.0, 0.0, 180.0, 0.0) - 180.0).abs() < 1e-9);
+        assert!((distance_deg(359.9999, 0.0, 0.0001, 0.0) - 2e-4).abs() < 1e-12);
+        assert!((distance_deg(10.0, 60.0, 10.0 + 2e-6, 60.0) - 1e-6).abs() < 1e-13);
+        assert!((distance_deg(0.0, 90.0, 77.0, -90.0) - 180.0).abs() < 1e-6);
+        assert!(distance_deg(f64::NAN, 0.0, 1.0, 0.0).is_nan());
     }
 }

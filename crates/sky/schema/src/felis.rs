@@ -1,15 +1,18 @@
-//! The table definitions, read from `felis/elqui.yaml` (Rubin's Felis schema language).
+//! Table definitions in Felis YAML (Rubin's schema language), and the house's own.
 //!
-//! - input: Felis YAML; of its words we read names, datatypes, lengths, keys, units, UCDs and
-//!   descriptions, and pass over the rest (`mysql:*`, `tap:*`, constraints)
+//! - both dialects: ids as `"@id"` with columns in place, and `resources` with `columnRefs` to
+//!   tables of other files
 //! - source: felis.lsst.io, the schema language of Rubin's data products
-//! - differs from Felis: a unit may be given as `fits:tunit` or `ivoa:unit`, never both
+//! - units: `ivoa:unit`, else `fits:tunit`; what is for one database only (`mysql:*`) is passed over
+
+mod house;
+mod raw;
+mod read;
+
+pub use house::{column, describe, schema, table, tables};
 
 use crate::column::{Column, ColumnData};
-use crate::table::SchemaError;
 use serde::Deserialize;
-use std::collections::HashSet;
-use std::sync::OnceLock;
 
 /// Type of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -26,29 +29,54 @@ pub enum DataType {
     String,
     Unicode,
     Text,
+    Binary,
     Timestamp,
 }
 
+impl DataType {
+    /// The name that Felis has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Byte => "byte",
+            Self::Short => "short",
+            Self::Int => "int",
+            Self::Long => "long",
+            Self::Float => "float",
+            Self::Double => "double",
+            Self::Char => "char",
+            Self::String => "string",
+            Self::Unicode => "unicode",
+            Self::Text => "text",
+            Self::Binary => "binary",
+            Self::Timestamp => "timestamp",
+        }
+    }
+}
+
 /// Definition of one column. Unit is VOUnit, UCD is UCD1+; both empty where there is none.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ColumnDef {
     pub name: String,
     pub datatype: DataType,
-    #[serde(default)]
     pub description: String,
-    #[serde(rename = "ivoa:ucd", default)]
     pub ucd: String,
-    #[serde(rename = "fits:tunit", alias = "ivoa:unit", default)]
     pub unit: String,
-    #[serde(default = "yes")]
     pub nullable: bool,
     /// Greatest number of characters of a string.
-    #[serde(default)]
     pub length: Option<u32>,
-}
-
-fn yes() -> bool {
-    true
+    /// Digits after the point of a timestamp's seconds.
+    pub precision: Option<u32>,
+    /// `votable:arraysize`, where it is not what the length says.
+    pub arraysize: Option<String>,
+    pub xtype: String,
+    pub utype: String,
+    /// `tap:principal`: one of the columns to show first.
+    pub principal: bool,
+    /// `tap:std`: defined by a standard.
+    pub std: bool,
+    /// `tap:column_index`: the place in a list of columns.
+    pub column_index: Option<i64>,
 }
 
 impl ColumnDef {
@@ -64,6 +92,7 @@ impl ColumnDef {
             | DataType::String
             | DataType::Unicode
             | DataType::Text
+            | DataType::Binary
             | DataType::Timestamp => ColumnData::Str(Vec::new()),
         };
         Column {
@@ -76,23 +105,46 @@ impl ColumnDef {
     }
 }
 
-/// A primary key is written as one column's `@id` or a list of them.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
+/// A rule on a table's rows; columns by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Constraint {
+    ForeignKey {
+        name: String,
+        columns: Vec<String>,
+        /// The table that the columns point to.
+        table: String,
+        referenced: Vec<String>,
+    },
+    Unique {
+        name: String,
+        columns: Vec<String>,
+    },
+    Check {
+        name: String,
+        expression: String,
+    },
+}
+
+/// An index that a database should have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexDef {
+    pub name: String,
+    pub columns: Vec<String>,
+    pub expressions: Vec<String>,
 }
 
 /// Definition of one table.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TableDef {
     pub name: String,
-    #[serde(default)]
     pub description: String,
-    #[serde(rename = "primaryKey", default)]
-    key: Option<OneOrMany>,
     pub columns: Vec<ColumnDef>,
+    pub constraints: Vec<Constraint>,
+    pub indexes: Vec<IndexDef>,
+    /// `tap:table_index`: the place in a list of tables.
+    pub table_index: Option<i64>,
+    pub utype: String,
+    key: Vec<String>,
 }
 
 impl TableDef {
@@ -106,177 +158,22 @@ impl TableDef {
 
     /// Names of the columns of the primary key.
     pub fn primary_key(&self) -> Vec<&str> {
-        let ids = match &self.key {
-            None => &[],
-            Some(OneOrMany::One(id)) => std::slice::from_ref(id),
-            Some(OneOrMany::Many(ids)) => ids.as_slice(),
-        };
-        ids.iter().map(|id| id.rsplit(['.', '#']).next().unwrap_or(id)).collect()
+        self.key.iter().map(String::as_str).collect()
     }
 }
 
 /// A Felis schema: a set of tables.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
     pub name: String,
-    #[serde(default)]
     pub description: String,
+    pub version: String,
     pub tables: Vec<TableDef>,
 }
 
 impl Schema {
-    /// Read Felis YAML; tables and columns must have names of their own.
-    pub fn parse(yaml: &str) -> Result<Self, SchemaError> {
-        let definition = |reason: String| SchemaError::Definition { reason };
-        let schema: Self = serde_yaml_ng::from_str(yaml).map_err(|e| definition(e.to_string()))?;
-        let mut tables = HashSet::new();
-        for table in &schema.tables {
-            if !tables.insert(table.name.to_lowercase()) {
-                return Err(definition(format!("two tables are named `{}`", table.name)));
-            }
-            let mut columns = HashSet::new();
-            for column in &table.columns {
-                if !columns.insert(column.name.to_lowercase()) {
-                    return Err(SchemaError::Duplicate {
-                        table: table.name.clone(),
-                        column: column.name.clone(),
-                    });
-                }
-            }
-            if let Some(key) = table.primary_key().iter().find(|k| table.column(k).is_none()) {
-                return Err(definition(format!("key `{key}` is no column of `{}`", table.name)));
-            }
-        }
-        Ok(schema)
-    }
-
     /// A table by name, ignoring case.
     pub fn table(&self, name: &str) -> Option<&TableDef> {
         self.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
-    }
-}
-
-/// The house's own schema.
-pub fn schema() -> &'static Schema {
-    static SCHEMA: OnceLock<Schema> = OnceLock::new();
-    SCHEMA.get_or_init(|| {
-        Schema::parse(include_str!("../felis/elqui.yaml"))
-            .expect("the schema is part of the program, and a test reads it")
-    })
-}
-
-/// Every table of the house's own schema.
-pub fn tables() -> &'static [TableDef] {
-    &schema().tables
-}
-
-/// One table of the house's own schema, ignoring case.
-pub fn table(name: &str) -> Option<&'static TableDef> {
-    schema().table(name)
-}
-
-/// The definition of a column. A per-band column of a band that the schema does not list
-/// (`clear_psfFlux`) has the definition of its sister in g, with the band's name put in.
-pub fn column(table_name: &str, name: &str) -> Option<ColumnDef> {
-    let table = table(table_name)?;
-    if let Some(found) = table.column(name) {
-        return Some(found.clone());
-    }
-    let (band, rest) = name.split_once('_')?;
-    let sister = table.column(&format!("g_{rest}"))?;
-    Some(ColumnDef {
-        name: name.to_string(),
-        description: sister
-            .description
-            .split(' ')
-            .map(|word| match word.strip_prefix("g_") {
-                Some(tail) => format!("{band}_{tail}"),
-                None if word == "g" => band.to_string(),
-                None => word.to_string(),
-            })
-            .collect::<Vec<_>>()
-            .join(" "),
-        ..sister.clone()
-    })
-}
-
-/// Fill unit, UCD and description of a column of `table` from the definition; leaves a column
-/// that the schema lacks as it is.
-pub fn describe(table: &str, target: &mut Column) {
-    if let Some(found) = column(table, &target.name) {
-        target.unit = found.unit;
-        target.ucd = found.ucd;
-        target.description = found.description;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Units that the schema may use; each is VOUnit 1.1 (known unit, or a product or power of them).
-    const UNITS: &[&str] = &[
-        "",
-        "adu",
-        "arcsec",
-        "arcsec/pixel",
-        "d",
-        "deg",
-        "mag",
-        "mas",
-        "nJy",
-        "pixel",
-        "pixel**2",
-        "s",
-    ];
-
-    #[test]
-    fn every_table_is_there_and_every_column_says_what_it_is() {
-        for name in ["Source", "Object", "ForcedSource", "Visit", "CcdVisit"] {
-            assert!(table(name).is_some(), "no table {name}");
-        }
-        for table in tables() {
-            assert!(!table.primary_key().is_empty(), "{} has no key", table.name);
-            for column in &table.columns {
-                let at = format!("{}.{}", table.name, column.name);
-                assert!(UNITS.contains(&column.unit.as_str()), "{at}: unit {}", column.unit);
-                assert!(column.description.len() > 5, "{at} is not described");
-                assert!(!column.description.ends_with('.'), "{at}: a description ends in a dot");
-                assert!(!column.ucd.is_empty(), "{at} has no UCD");
-                assert!(
-                    column.ucd.split(';').all(|w| !w.is_empty()
-                        && w.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')),
-                    "{at}: UCD {}",
-                    column.ucd
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_band_that_is_not_listed_takes_its_sisters_definition() {
-        let mut c = Column::new("clear_psfFluxErr", ColumnData::F64(vec![]));
-        describe("Object", &mut c);
-        assert_eq!((c.unit.as_str(), c.name.as_str()), ("nJy", "clear_psfFluxErr"));
-        assert_eq!(c.description, "Standard error of clear_psfFlux");
-        assert!(column("Object", "no_such").is_none());
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_definition_is_said() {
-        let twice = "name: s\ntables:\n- name: T\n  columns:\n  - {name: a, datatype: int}\n  - {name: A, datatype: int}\n";
-        assert_eq!(
-            Schema::parse(twice).unwrap_err().to_string(),
-            "table `T` has two columns named `A`"
-        );
-        assert!(Schema::parse("name: [").is_err());
-        assert!(
-            Schema::parse(
-                "name: s\ntables:\n- name: T\n  columns:\n  - {name: a, datatype: blob}\n"
-            )
-            .is_err()
-        );
-        let key = "name: s\ntables:\n- name: T\n  primaryKey: '#T.b'\n  columns:\n  - {name: a, datatype: int}\n";
-        assert!(Schema::parse(key).unwrap_err().to_string().contains("`b`"));
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! A coverage is complete: every position of the region is in it. Cells at the rim reach beyond
 //! the region, by up to a cell's diagonal.
-//! - differs from cdshealpix for polygons: its exact solution fails assertions for vertices at
-//!   multiples of 90 degrees of right ascension, so cells are divided here by their distance
+//! - differs from cdshealpix, whose cones lack cells where they hold a pole (0.10.1: 0.24 deg about
+//!   dec 89.82 at order 12), and whose exact polygons fail assertions for vertices at multiples of
+//!   90 degrees of right ascension: cells are divided here by their distance
 
 use crate::error::SphereError;
 use crate::healpix::{HEALPIX29_ORDER, healpix29};
-use crate::region::{SkyRegion, SphericalPolygon};
-use cdshealpix::nested;
-use elqui_base::UnitVector;
+use crate::ranges::{self, CellRange, Judge, Verdict};
+use crate::region::SkyRegion;
 use moc::deser::ascii::from_ascii_ivoa;
-use moc::moc::range::{CellSelection, RangeMOC};
+use moc::moc::range::RangeMOC;
 use moc::moc::{CellOrCellRangeMOCIntoIterator, CellOrCellRangeMOCIterator, RangeMOCIterator};
 use moc::qty::Hpx;
 use std::ops::Range;
@@ -20,22 +20,21 @@ type Moc = RangeMOC<u64, Hpx<u64>>;
 
 /// A set of cells of an order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Coverage(Moc);
+pub struct Coverage(pub(crate) Moc);
 
 impl Coverage {
     /// Cells of `order` that touch a region.
     pub fn of(region: &SkyRegion, order: u8) -> Result<Self, SphereError> {
         check_order(order)?;
         region.check()?;
-        Ok(Self(match region {
-            SkyRegion::Circle { ra, dec, radius } => {
-                let lon = ra.rem_euclid(360.0).to_radians();
-                let (lat, radius) = (dec.to_radians(), radius.to_radians());
-                // Two orders deeper inside: fewer cells at the rim that only nearly touch.
-                Moc::from_cone(lon, lat, radius, order, 2, CellSelection::All)
-            }
-            _ => polygon_cells(region, order)?,
-        }))
+        let judge = Judge::of(region)?;
+        let deepest = (order + EXTRA_ORDERS).min(HEALPIX29_ORDER);
+        let (first_order, first) = judge.first_cells(deepest);
+        let mut found = Vec::new();
+        for cell in first {
+            divide(&judge, first_order, cell, deepest, &mut found);
+        }
+        Ok(Self(Moc::from_cells(deepest, found.into_iter(), None).degraded(order)))
     }
 
     /// Cells of `order` by their indices, in any order.
@@ -76,6 +75,16 @@ impl Coverage {
         self.0.moc_ranges().iter().cloned().collect()
     }
 
+    /// Ranges of order-29 cells that hold every position of a region, at most `ranges_max` of them
+    /// (12 where that is less), each with whether it lies wholly inside. Fine at the rim of a small
+    /// region, coarse at that of a large one; a cone takes tens of microseconds.
+    pub fn ranges_for(
+        region: &SkyRegion,
+        ranges_max: usize,
+    ) -> Result<Vec<CellRange>, SphereError> {
+        ranges::ranges_for(region, ranges_max)
+    }
+
     pub fn contains(&self, ra: f64, dec: f64) -> bool {
         self.0.contains_val(&healpix29(ra, dec))
     }
@@ -93,6 +102,11 @@ impl Coverage {
         Self(self.0.union(&other.0))
     }
 
+    /// All the cells of its order that it does not have.
+    pub fn complement(&self) -> Self {
+        Self(self.0.not())
+    }
+
     pub fn intersection(&self, other: &Self) -> Self {
         Self(self.0.intersection(&other.0))
     }
@@ -105,34 +119,14 @@ fn check_order(order: u8) -> Result<(), SphereError> {
 /// How many orders below the wanted one the cells at a rim are judged at.
 const EXTRA_ORDERS: u8 = 2;
 
-/// Cells that touch a polygon, by dividing those whose circumscribed circle does.
-fn polygon_cells(region: &SkyRegion, order: u8) -> Result<Moc, SphereError> {
-    let polygon = region.polygon()?;
-    let deepest = (order + EXTRA_ORDERS).min(HEALPIX29_ORDER);
-    let mut found = Vec::new();
-    for base in 0..12 {
-        divide(&polygon, 0, base, deepest, &mut found);
-    }
-    Ok(Moc::from_cells(deepest, found.into_iter(), None).degraded(order))
-}
-
-fn divide(polygon: &SphericalPolygon, order: u8, cell: u64, last: u8, out: &mut Vec<(u8, u64)>) {
-    let vector =
-        |(lon, lat): (f64, f64)| UnitVector::from_ra_dec_deg(lon.to_degrees(), lat.to_degrees());
-    let center = vector(nested::center(order, cell));
-    let corner = |v| vector(v).separation(center).rad();
-    // Sides are curved: a margin over the farthest corner.
-    let radius = 1.05 * nested::vertices(order, cell).map(corner).into_iter().fold(0.0, f64::max);
-    let rim = polygon.rim_distance_rad(center);
-    let inside = polygon.contains(center);
-    if rim > radius && !inside {
-        return;
-    }
-    if order == last || (rim > radius && inside) {
-        out.push((order, cell));
-    } else {
-        for child in 4 * cell..4 * cell + 4 {
-            divide(polygon, order + 1, child, last, out);
+fn divide(judge: &Judge, order: u8, cell: u64, last: u8, out: &mut Vec<(u8, u64)>) {
+    match judge.at(order).verdict(order, cell) {
+        Verdict::Outside => {}
+        Verdict::Rim if order < last => {
+            for child in 4 * cell..4 * cell + 4 {
+                divide(judge, order + 1, child, last, out);
+            }
         }
+        Verdict::Rim | Verdict::Inside => out.push((order, cell)),
     }
 }

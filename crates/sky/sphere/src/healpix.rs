@@ -51,3 +51,23 @@ pub fn healpix_vertices(order: u8, index: u64) -> [(f64, f64); 4] {
 pub fn healpix_side_deg(order: u8) -> f64 {
     (std::f64::consts::PI / 3.0).sqrt().to_degrees() / f64::from(order).exp2()
 }
+
+/// The cells around a cell (six to eight), without the cell itself; none for an index that its
+/// order does not have.
+pub fn healpix_neighbours(order: u8, index: u64) -> Vec<u64> {
+    if order > HEALPIX29_ORDER || index >= nested::n_hash(order) {
+        return Vec::new();
+    }
+    let mut cells = Vec::with_capacity(8);
+    nested::append_bulk_neighbours(order, index, &mut cells);
+    cells.sort_unstable();
+    cells
+}
+
+/// The deepest order at which a circle of a radius (deg) about any point of a cell lies in the
+/// cell and its neighbours; `None` for a radius past 48 degrees.
+pub fn healpix_order_of_radius(radius_deg: f64) -> Option<u8> {
+    let radius = radius_deg.to_radians();
+    let fits = radius.is_finite() && cdshealpix::has_best_starting_depth(radius);
+    fits.then(|| cdshealpix::best_starting_depth(radius.max(0.0)))
+}

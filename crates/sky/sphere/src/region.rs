@@ -1,13 +1,14 @@
 //! Regions of the sky with exact membership.
 //!
-//! - circle: positions within a radius of a centre, edge included
+//! - circle: positions within a radius of a centre, edge included, by [`distance_deg`]
 //! - box: the polygon of the corners (ra +- width / 2, dec +- height / 2), as ADQL 2.1 defines
 //!   BOX: width is in degrees of right ascension, not of arc
 //! - polygon: great-circle sides, either orientation, within one hemisphere; membership by the
 //!   winding of the sides about the position
 
 use crate::error::SphereError;
-use elqui_base::UnitVector;
+use crate::polygon::{SphericalPolygon, middle};
+use elqui_base::{UnitVector, distance_deg};
 use serde::{Deserialize, Serialize};
 
 /// A region of the sky; degrees, ICRS.
@@ -19,7 +20,7 @@ pub enum SkyRegion {
     Polygon { vertices: Vec<(f64, f64)> },
 }
 
-fn checked(ra: f64, dec: f64) -> Result<UnitVector, SphereError> {
+pub(crate) fn checked(ra: f64, dec: f64) -> Result<UnitVector, SphereError> {
     if ra.is_finite() && (-90.0..=90.0).contains(&dec) {
         Ok(UnitVector::from_ra_dec_deg(ra, dec))
     } else {
@@ -29,13 +30,6 @@ fn checked(ra: f64, dec: f64) -> Result<UnitVector, SphereError> {
 
 fn size(what: &'static str, value: f64, max: f64) -> Result<(), SphereError> {
     if (0.0..=max).contains(&value) { Ok(()) } else { Err(SphereError::Size { what, value, max }) }
-}
-
-/// Direction of the mean of positions; `None` when they cancel out.
-fn middle(vectors: &[UnitVector]) -> Option<UnitVector> {
-    let sum: [f64; 3] = std::array::from_fn(|k| vectors.iter().map(|v| v.0[k]).sum());
-    let length = (sum[0] * sum[0] + sum[1] * sum[1] + sum[2] * sum[2]).sqrt();
-    (length > 1e-9).then(|| UnitVector::normalized(sum))
 }
 
 impl SkyRegion {
@@ -78,20 +72,19 @@ impl SkyRegion {
         }
         let vectors =
             corners.iter().map(|&(ra, dec)| checked(ra, dec)).collect::<Result<Vec<_>, _>>()?;
-        let center = middle(&vectors).ok_or_else(|| bad("it is no part of one hemisphere"))?;
-        if vectors.iter().any(|v| v.dot(center) <= 0.0) {
-            return Err(bad("it is no part of one hemisphere"));
-        }
-        Ok(SphericalPolygon { vectors, center })
+        SphericalPolygon::new(vectors).ok_or_else(|| bad("it is no part of one hemisphere"))
     }
 
     /// Whether a position (deg) lies in the region. False for NaN and for a region that fails
-    /// [`SkyRegion::check`].
+    /// [`SkyRegion::check`]. For many positions, [`SkyRegion::prepare`] answers faster.
     pub fn contains(&self, ra: f64, dec: f64) -> bool {
         let Ok(p) = checked(ra, dec) else { return false };
         match self {
-            SkyRegion::Circle { ra, dec, radius } => checked(*ra, *dec)
-                .is_ok_and(|center| center.separation(p).deg() <= *radius && *radius <= 180.0),
+            SkyRegion::Circle { ra: center_ra, dec: center_dec, radius } => {
+                checked(*center_ra, *center_dec).is_ok()
+                    && *radius <= 180.0
+                    && distance_deg(*center_ra, *center_dec, ra, dec) <= *radius
+            }
             _ => self.polygon().is_ok_and(|polygon| polygon.contains(p)),
         }
     }
@@ -104,55 +97,6 @@ impl SkyRegion {
             _ => bounding_circle(&self.vertices()),
         }
     }
-}
-
-/// Corners as vectors, and a direction that all of them are within 90 degrees of.
-pub(crate) struct SphericalPolygon {
-    vectors: Vec<UnitVector>,
-    center: UnitVector,
-}
-
-impl SphericalPolygon {
-    fn sides(&self) -> impl Iterator<Item = (UnitVector, UnitVector)> {
-        let v = &self.vectors;
-        v.iter().enumerate().map(|(k, a)| (*a, v[(k + 1) % v.len()]))
-    }
-
-    /// By the sum of the turns in azimuth of the sides as seen from `p`: one whole turn inside,
-    /// none outside. A position on a corner counts as inside.
-    pub fn contains(&self, p: UnitVector) -> bool {
-        // The antipode sees the same turns.
-        if p.dot(self.center) <= 0.0 {
-            return false;
-        }
-        let mut turn = 0.0;
-        for (a, b) in self.sides() {
-            if a.separation(p).rad() < 1e-15 {
-                return true;
-            }
-            let sin = p.dot(UnitVector(a.cross(b)));
-            let cos = a.dot(b) - p.dot(a) * p.dot(b);
-            turn += sin.atan2(cos);
-        }
-        turn.abs() > std::f64::consts::PI
-    }
-
-    /// Distance of a position from the nearest side.
-    pub fn rim_distance_rad(&self, p: UnitVector) -> f64 {
-        self.sides().map(|(a, b)| side_distance_rad(a, b, p)).fold(f64::INFINITY, f64::min)
-    }
-}
-
-fn side_distance_rad(a: UnitVector, b: UnitVector, p: UnitVector) -> f64 {
-    let pole = a.cross(b);
-    let length = (pole[0] * pole[0] + pole[1] * pole[1] + pole[2] * pole[2]).sqrt();
-    let ends = a.separation(p).rad().min(b.separation(p).rad());
-    if length < 1e-15 {
-        return ends;
-    }
-    let pole = UnitVector(pole.map(|v| v / length));
-    let beside = UnitVector(pole.cross(a)).dot(p) >= 0.0 && UnitVector(pole.cross(b)).dot(p) <= 0.0;
-    if beside { pole.dot(p).clamp(-1.0, 1.0).asin().abs() } else { ends }
 }
 
 /// Centre (deg) and radius (deg) of a circle that holds positions such as a detector's four

@@ -15,6 +15,11 @@ pub enum Sky<'a> {
 pub trait Engine {
     fn name(&self) -> &'static str;
 
+    /// Whether CONTAINS, INTERSECTS and AREA of constant shapes are written as their values.
+    fn folds(&self) -> bool {
+        true
+    }
+
     fn ident(&self, name: &str) -> String {
         format!("\"{}\"", name.replace('"', "\"\""))
     }
@@ -36,6 +41,11 @@ pub trait Engine {
 
     fn hex(&self, value: u64) -> String {
         value.to_string()
+    }
+
+    /// A value of type BOOLEAN as 1 or 0.
+    fn flag(&self, value: &str) -> String {
+        format!("CAST({value} AS INTEGER)")
     }
 
     /// After SELECT.

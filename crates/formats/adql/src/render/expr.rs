@@ -2,8 +2,10 @@
 
 use super::{Render, Sky};
 use crate::error::AdqlError;
-use crate::spatial::{Position, Predicate};
+use crate::geometry;
+use crate::spatial::{self, Position, Predicate};
 use crate::tree::*;
+use crate::types::Type;
 
 impl Render<'_> {
     /// In parentheses unless it is one word or one call.
@@ -77,7 +79,13 @@ impl Render<'_> {
                 };
                 format!("({a} {word} {b})")
             }
+            // Found outside of WHERE and ON too: in CASE, results, HAVING.
             Kind::Compare { op, left, right } => {
+                if let Some((predicate, negated)) = spatial::recognise(e)
+                    && let Some(text) = self.predicate(&predicate)?
+                {
+                    return Ok(if negated { format!("NOT ({text})") } else { text });
+                }
                 let word = match op {
                     Cmp::Eq => "=",
                     Cmp::Ne => "<>",
@@ -86,7 +94,15 @@ impl Render<'_> {
                     Cmp::Gt => ">",
                     Cmp::Ge => ">=",
                 };
-                format!("{} {word} {}", self.sub(left)?, self.sub(right)?)
+                // Flags are compared with 0 and 1.
+                let flag = |e: &Expr, other: &Expr| {
+                    let text = self.sub(e)?;
+                    let counted = e.ty == Type::Boolean
+                        && other.ty.is_number()
+                        && !matches!(other.ty, Type::Boolean | Type::Any);
+                    Ok::<_, AdqlError>(if counted { self.engine.flag(&text) } else { text })
+                };
+                format!("{} {word} {}", flag(left, right)?, flag(right, left)?)
             }
             Kind::And(parts) => self.parts(parts)?.join(" AND "),
             Kind::Or(parts) => self.parts(parts)?.join(" OR "),
@@ -151,8 +167,19 @@ impl Render<'_> {
     }
 
     fn call(&self, e: &Expr, c: &Call) -> Result<String, AdqlError> {
+        // The value of a predicate: 1 or 0, and NULL where the engine has one.
+        if let Some((predicate, _)) = spatial::recognise(e)
+            && let Some(text) = self.predicate(&predicate)?
+        {
+            return Ok(format!("CAST({text} AS INTEGER)"));
+        }
         if c.star {
             return Ok("count(*)".into());
+        }
+        if self.engine.folds()
+            && let Some(value) = geometry::fold(c)
+        {
+            return Ok(value);
         }
         let mut args = Vec::with_capacity(c.args.len());
         for arg in &c.args {
@@ -179,7 +206,16 @@ impl Render<'_> {
 
     fn spatial(&self, term: usize, plain: &Expr) -> Result<String, AdqlError> {
         let Some(term) = self.checked.terms.get(term) else { return self.expr(plain) };
-        let text = match &term.predicate {
+        Ok(match self.predicate(&term.predicate)? {
+            Some(text) if term.negated => format!("NOT ({text})"),
+            Some(text) => text,
+            None => self.expr(plain)?,
+        })
+    }
+
+    /// A predicate in the engine's own words, where it has some.
+    fn predicate(&self, predicate: &Predicate) -> Result<Option<String>, AdqlError> {
+        Ok(match predicate {
             Predicate::InRegion { position, region, inclusive } => {
                 let (ra, dec) = self.position(position)?;
                 self.engine.sky(&Sky::InRegion { ra, dec, region, inclusive: *inclusive })
@@ -190,12 +226,7 @@ impl Render<'_> {
                 self.engine.sky(&Sky::Near { a, b, radius, inclusive: *inclusive })
             }
             _ => None,
-        };
-        match text {
-            Some(text) if term.negated => Ok(format!("NOT ({text})")),
-            Some(text) => Ok(text),
-            None => self.expr(plain),
-        }
+        })
     }
 
     fn position(&self, p: &Position) -> Result<(String, String), AdqlError> {

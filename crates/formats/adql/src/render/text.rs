@@ -11,8 +11,16 @@ impl Engine for Adql {
         "ADQL"
     }
 
+    fn folds(&self) -> bool {
+        false
+    }
+
     fn hex(&self, value: u64) -> String {
         format!("0x{value:x}")
+    }
+
+    fn flag(&self, value: &str) -> String {
+        value.to_string()
     }
 
     fn top(&self, top: Option<u64>) -> String {

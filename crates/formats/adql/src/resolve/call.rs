@@ -48,6 +48,11 @@ impl Resolver<'_> {
     }
 
     pub(super) fn call(&mut self, call: &mut Call, at: At) -> Result<ColumnInfo, AdqlError> {
+        if matches!(call.name.as_str(), "ivo_simbadpoint" | "gavo_simbadpoint") {
+            let why = "names of objects are not looked up in a query: resolve the name first \
+                       (Sesame, Simbad) and write its position as POINT(ra, dec)";
+            return Err(AdqlError::Geometry { at, why: why.into() });
+        }
         let def = functions::find(&call.name);
         if def.is_some_and(|d| d.aggregate) && !self.aggregates {
             return Err(AdqlError::Refused {
@@ -111,6 +116,7 @@ impl Resolver<'_> {
         let ty = match def.gives {
             Gives::Is(ty) => ty,
             Gives::First => first.ty,
+            Gives::Third => types.get(2).copied().unwrap_or_default(),
             Gives::Widest => types.iter().fold(Type::Any, |a, b| a.wider(*b)),
         };
         let unit = match def.unit {

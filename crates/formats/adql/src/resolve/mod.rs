@@ -3,6 +3,7 @@
 mod call;
 mod expr;
 mod from;
+mod group;
 
 use crate::catalog::{Catalog, ColumnInfo};
 use crate::error::{AdqlError, At, did_you_mean};
@@ -158,12 +159,27 @@ impl<'a> Resolver<'a> {
         let columns = self.name_results(&mut select.items)?;
         self.scope().results_seen = true;
         for term in &mut select.group_by {
+            // A whole number is the place of a result, as in ORDER BY.
+            if let Kind::Number(text) = &term.kind {
+                let place = text.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+                let Some(Item::Expr { expr, .. }) = place.and_then(|k| select.items.get(k)) else {
+                    return Err(AdqlError::Unknown {
+                        at: term.at,
+                        what: "result column",
+                        name: text.clone(),
+                        hint: format!("; there are {}", columns.len()),
+                    });
+                };
+                *term = expr.clone();
+                continue;
+            }
             self.expr(term)?;
         }
         if let Some(having) = &mut select.having {
             self.condition(having)?;
         }
         self.scope().results_seen = false;
+        group::check(select)?;
         Ok(columns)
     }
 

@@ -1,0 +1,59 @@
+//! Files and folders of a catalogue under construction.
+
+use crate::error::CatalogError;
+use std::fs::{self, File, OpenOptions};
+use std::path::Path;
+
+/// A file of the staging folder: nobody reads it before it is complete.
+pub(crate) fn create(path: &Path) -> Result<File, CatalogError> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    options.open(path).map_err(|e| CatalogError::write(path, e))
+}
+
+pub(crate) fn make_folder(path: &Path) -> Result<(), CatalogError> {
+    fs::create_dir_all(path).map_err(|e| CatalogError::write(path, e))
+}
+
+/// Write a file whole or not at all, its folder made.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), CatalogError> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    Ok(elqui_codec::atomic_write_bytes(path, bytes)?)
+}
+
+/// Remove a file or a folder with all that is in it; one that is not there is fine.
+pub(crate) fn remove(path: &Path) -> Result<(), CatalogError> {
+    let done = match fs::symlink_metadata(path) {
+        Ok(m) if m.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match done {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(CatalogError::write(path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Give a file a second name, as a copy where the file system knows no hard links.
+pub(crate) fn link(from: &Path, to: &Path) -> Result<(), CatalogError> {
+    if let Some(folder) = to.parent() {
+        make_folder(folder)?;
+    }
+    remove(to)?;
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    fs::copy(from, to).map(|_| ()).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => CatalogError::read(from, e),
+        _ => CatalogError::write(to, e),
+    })
+}
+
+pub(crate) fn size(path: &Path) -> Result<u64, CatalogError> {
+    fs::metadata(path).map(|m| m.len()).map_err(|e| CatalogError::read(path, e))
+}

@@ -1,0 +1,191 @@
+//! From folders to tables: catalogues in HATS layout, folders of them, folders of Parquet.
+
+use crate::engine::Engine;
+use crate::error::{SkyDbError, one_line};
+use crate::folders;
+use crate::names::RELEASE;
+use crate::plain::{described_field, open_plain};
+use crate::scan::CatalogTable;
+use crate::storage::{IdIndex, OpenFile, SkyTable, TableFile};
+use crate::types::{ColumnInfo, TableInfo};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use elqui_hats::{COLLECTION_PROPERTIES, HatsCatalog, TABLE_PROPERTIES};
+use elqui_schema::felis;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Open all of `roots`, and make their tables known to the engine.
+pub async fn open_all(
+    engine: &Engine,
+    roots: &[PathBuf],
+    version: Option<&str>,
+) -> Result<Vec<TableInfo>, SkyDbError> {
+    let mut tables: BTreeMap<(String, String), (TableInfo, PathBuf)> = BTreeMap::new();
+    let mut add = |info: TableInfo, path: &Path, table: Arc<dyn TableProvider>| {
+        let key = (info.schema.to_lowercase(), info.name.to_lowercase());
+        if let Some((_, first)) = tables.get(&key) {
+            return Err(SkyDbError::Twice {
+                table: format!("{}.{}", info.schema, info.name),
+                first: first.display().to_string(),
+                second: path.display().to_string(),
+            });
+        }
+        engine.register(&info.schema, &info.name, table)?;
+        tables.insert(key, (info, path.to_path_buf()));
+        Ok(())
+    };
+    let mut plain = Vec::new();
+    for root in roots {
+        let inside = catalogues_in(root);
+        for path in &inside {
+            let table = Arc::new(open_hats(path, version)?);
+            let info = table_info(&table.schema_name, &table.name, &table.description, &table.schema, table.rows);
+            add(info, path, Arc::new(CatalogTable(table)))?;
+        }
+        // A folder of catalogues may hold plain files besides.
+        if inside.is_empty() {
+            plain.push(root.clone());
+        } else if !inside.contains(root) && folders::has_plain(root, &inside) {
+            plain.push(root.clone());
+        }
+    }
+    for (name, paths) in folders::find(&plain)? {
+        let (table, rows) = open_plain(engine, &name, &paths).await?;
+        let description = felis::table(&name).map(|t| t.description.clone()).unwrap_or_default();
+        let info = table_info(RELEASE, &name, &description, &table.schema(), Some(rows));
+        add(info, &paths[0], table)?;
+    }
+    Ok(tables.into_values().map(|t| t.0).collect())
+}
+
+/// Whether a folder is a catalogue or a collection in HATS layout.
+pub fn is_catalogue(path: &Path) -> bool {
+    [COLLECTION_PROPERTIES, TABLE_PROPERTIES].iter().any(|f| path.join(f).is_file())
+        || path.join("properties").is_file() && path.join("dataset").is_dir()
+}
+
+/// The catalogues in HATS layout at a path: itself, or the folders in it.
+fn catalogues_in(root: &Path) -> Vec<PathBuf> {
+    if is_catalogue(root) {
+        return vec![root.to_path_buf()];
+    }
+    let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
+    let mut found: Vec<PathBuf> =
+        entries.flatten().map(|e| e.path()).filter(|p| is_catalogue(p)).collect();
+    found.sort();
+    found
+}
+
+fn open_hats(path: &Path, version: Option<&str>) -> Result<SkyTable, SkyDbError> {
+    let fail = |reason: String| SkyDbError::Open { path: path.display().to_string(), reason };
+    let catalog = match version {
+        Some(v) => HatsCatalog::open_version(path, v),
+        None => HatsCatalog::open(path),
+    }
+    .map_err(|e| fail(one_line(e)))?;
+    let mut files = Vec::new();
+    for partition in catalog.partitions() {
+        for file in &partition.files {
+            files.push(TableFile {
+                path: file.clone(),
+                cells: partition.pixel.range29(),
+                rows: partition.rows.filter(|_| partition.files.len() == 1),
+            });
+        }
+    }
+    let first = files.first().ok_or_else(|| fail("it has no partitions".into()))?;
+    let sample = OpenFile::open(&first.path)?;
+    let (schema_name, name) = match catalog.name().rsplit_once('.') {
+        Some((s, n)) => (s.to_string(), n.to_string()),
+        None => (RELEASE.to_string(), catalog.name().to_string()),
+    };
+    let name = felis::tables()
+        .iter()
+        .find(|t| t.name.eq_ignore_ascii_case(&name))
+        .map_or(name, |t| t.name.clone());
+    let fields: Vec<Field> = sample
+        .arrow
+        .schema()
+        .fields()
+        .iter()
+        // Another file may lack what this one has.
+        .map(|f| described_field(&name, f.as_ref().clone().with_nullable(true)))
+        .collect();
+    let known = |c: &str| fields.iter().any(|f| f.name() == c);
+    let position = catalog
+        .ra_column()
+        .zip(catalog.dec_column())
+        .filter(|(ra, dec)| known(ra) && known(dec))
+        .map(|(ra, dec)| (ra.to_string(), dec.to_string()));
+    let healpix = catalog
+        .healpix_column()
+        .or(Some("_healpix_29"))
+        .filter(|c| known(c) && catalog.healpix_order() == 29)
+        .map(str::to_string);
+    let indexes = catalog
+        .indexes()
+        .iter()
+        .filter(|i| known(&i.column) && healpix.is_some())
+        .map(|i| {
+            let cells = healpix.clone().unwrap_or_default();
+            IdIndex::new(i.column.clone(), i.files.clone(), cells)
+        })
+        .collect();
+    let rows = catalog.rows().map_err(|e| fail(one_line(e)))?;
+    let mut table = SkyTable::new(schema_name, name, Arc::new(Schema::new(fields)), files);
+    table.description = felis::table(&table.name).map(|t| t.description.clone()).unwrap_or_default();
+    table.position = position;
+    table.healpix = healpix;
+    table.indexes = indexes;
+    table.rows = rows;
+    table.placed_by_position = catalog.properties().text("elqui_parent").is_none();
+    Ok(table)
+}
+
+fn table_info(
+    schema_name: &str,
+    name: &str,
+    description: &str,
+    schema: &SchemaRef,
+    rows: Option<u64>,
+) -> TableInfo {
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|f| {
+            let fact = |key: &str| f.metadata().get(key).cloned().unwrap_or_default();
+            ColumnInfo {
+                name: f.name().clone(),
+                datatype: datatype(f.data_type()),
+                unit: fact("unit"),
+                ucd: fact("ucd"),
+                description: fact("description"),
+            }
+        })
+        .collect();
+    TableInfo {
+        schema: schema_name.into(),
+        name: name.into(),
+        description: description.into(),
+        rows,
+        columns,
+    }
+}
+
+fn datatype(t: &DataType) -> String {
+    match t {
+        DataType::Float64 => "double".into(),
+        DataType::Float32 => "float".into(),
+        DataType::Int64 | DataType::UInt64 | DataType::UInt32 => "long".into(),
+        DataType::Int32 | DataType::UInt16 => "int".into(),
+        DataType::Int16 | DataType::UInt8 => "short".into(),
+        DataType::Int8 => "byte".into(),
+        DataType::Boolean => "boolean".into(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".into(),
+        DataType::Dictionary(_, v) => datatype(v),
+        DataType::Timestamp(..) => "timestamp".into(),
+        other => other.to_string().to_lowercase(),
+    }
+}

@@ -186,7 +186,7 @@ class Elqui:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "answer.parquet"
             self.run("query", adql, "--catalog", self.catalogs, "--format", "parquet", "--out", out)
-            return self.run("query", adql, "--catalog", self.catalogs).rstrip(), compare.Answer(pq.read_table(out))
+            return self.run("query", adql, "--catalog", self.catalogs).rstrip(), compare.Answer.of(pq.read_table(out))
 
 
 PAGE = """# Ten questions to real catalogues
@@ -231,7 +231,7 @@ def main():
             continue
         try:
             printed, ours = elqui.ask(q.adql)
-            why = compare.differences(compare.Query(q.title, ordered=q.ordered, tolerance=q.tolerance), ours, compare.Answer(theirs.to_arrow_table()))
+            why = compare.differences(compare.Query(q.title, ordered=q.ordered, tolerance=q.tolerance), ours, compare.Answer.of(theirs.to_arrow_table()))
         except Exception as e:
             printed, why = "", str(e)
         if why:

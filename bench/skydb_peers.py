@@ -4,8 +4,12 @@ A list of queries is timed one by one after the queries of `warm`, each query on
 """
 
 import time
+import warnings
 
 import numpy as np
+
+# LSDB's libraries tell of changes to come.
+warnings.filterwarnings("ignore")
 
 HAVERSINE = (
     "2 * asin(sqrt(pow(sin(radians(dec - {dec!r}) / 2), 2)"

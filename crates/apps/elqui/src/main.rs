@@ -2,6 +2,7 @@
 
 mod calib;
 mod catalog;
+mod catalogs;
 mod clock;
 mod demo;
 mod error;
@@ -44,6 +45,7 @@ enum Verb {
     Lightcurve(lightcurve::Args),
     Simulate(simulate::Args),
     Index(index::Args),
+    Catalog(catalogs::Args),
     Query(query::Args),
     Repo(repo::Args),
     Pipeline(pipeline::Args),
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Verb::Lightcurve(args) => lightcurve::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Index(args) => index::run(&args),
+        Verb::Catalog(args) => catalogs::run(&args),
         Verb::Query(args) => query::run(&args),
         Verb::Repo(args) => repo::run(&args),
         Verb::Pipeline(args) => pipeline::run(&args),

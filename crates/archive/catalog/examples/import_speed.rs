@@ -2,6 +2,8 @@
 //!
 //! Prints seconds by stage, rows per second and the largest memory (VmHWM).
 
+#![allow(clippy::disallowed_methods)] // A program of its own: it has arguments.
+
 use elqui_catalog::{ImportConfig, ParquetSource, import};
 use std::path::Path;
 use std::time::Instant;

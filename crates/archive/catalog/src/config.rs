@@ -84,8 +84,8 @@ impl ImportConfig {
         if self.rows_max == 0 || self.row_group_rows == 0 || self.page_rows == 0 {
             return refuse("rows in a partition, a row group or a page are at least 1".into());
         }
-        if self.memory_bytes < 16 << 20 {
-            return refuse("`--memory` is at least 16 MiB".into());
+        if self.memory_bytes < 1 << 20 {
+            return refuse("`--memory` is at least 1 MiB".into());
         }
         Ok(())
     }

@@ -106,8 +106,7 @@ impl<S: RowSource> Described<S> {
         let there = |c: &&ColumnDef| {
             source.schema().fields().iter().any(|f| f.name().eq_ignore_ascii_case(&c.name))
         };
-        let missing =
-            table.columns.iter().filter(|c| !there(c)).map(|c| c.name.clone()).collect();
+        let missing = table.columns.iter().filter(|c| !there(c)).map(|c| c.name.clone()).collect();
         Self { schema: Arc::new(ArrowSchema::new(fields)), source, missing, extra }
     }
 
@@ -133,13 +132,14 @@ impl<S: RowSource> RowSource for Described<S> {
 
     fn part(&self, k: usize, columns: Option<&[usize]>) -> Result<Batches, CatalogError> {
         let label = self.label(k);
-        let schema = match columns {
-            Some(c) => Arc::new(self.schema.project(c).map_err(|e| CatalogError::Parquet {
-                path: label.clone(),
-                reason: one_line(e),
-            })?),
-            None => self.schema.clone(),
-        };
+        let schema =
+            match columns {
+                Some(c) => Arc::new(self.schema.project(c).map_err(|e| CatalogError::Parquet {
+                    path: label.clone(),
+                    reason: one_line(e),
+                })?),
+                None => self.schema.clone(),
+            };
         let batches = self.source.part(k, columns)?;
         Ok(Box::new(batches.map(move |batch| cast_batch(&batch?, &schema, &label))))
     }

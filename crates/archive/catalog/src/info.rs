@@ -108,9 +108,8 @@ pub fn info(dir: &Path, version: Option<&str>) -> Result<CatalogInfo, CatalogErr
     for partition in catalog.partitions() {
         *orders.entry(partition.pixel.order).or_insert(0) += 1;
     }
-    let text = |f: &arrow::datatypes::Field, key: &str| {
-        f.metadata().get(key).cloned().unwrap_or_default()
-    };
+    let text =
+        |f: &arrow::datatypes::Field, key: &str| f.metadata().get(key).cloned().unwrap_or_default();
     let columns = schema
         .fields()
         .iter()
@@ -223,8 +222,11 @@ impl CatalogInfo {
         }
         let _ = writeln!(out, "columns");
         let width = |f: fn(&ColumnInfo) -> usize| self.columns.iter().map(f).max().unwrap_or(0);
-        let (name, kind, unit) =
-            (width(|c| c.name.chars().count()), width(|c| c.datatype.len()), width(|c| c.unit.len()));
+        let (name, kind, unit) = (
+            width(|c| c.name.chars().count()),
+            width(|c| c.datatype.len()),
+            width(|c| c.unit.len()),
+        );
         for c in &self.columns {
             let null = if c.nullable { "" } else { " never null" };
             let row = format!(

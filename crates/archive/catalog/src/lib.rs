@@ -20,6 +20,8 @@ pub mod source;
 mod verify;
 mod versions;
 
+pub use elqui_sphere::SkyRegion;
+
 pub use config::{ImportConfig, ImportReport, Parent, Progress, Stage};
 pub use error::CatalogError;
 pub use export::{ExportFormat, ExportReport, ExportRequest, export};

@@ -3,6 +3,7 @@
 use crate::clock::now_iso;
 use crate::error::CatalogError;
 use crate::files;
+use crate::import::sweep;
 use crate::lock::Lock;
 use elqui_hats::{HatsCatalog, VERSIONS_FILE, Version, Versions, version_name, version_number};
 use std::path::Path;
@@ -36,6 +37,7 @@ fn known(dir: &Path) -> Result<Versions, CatalogError> {
 /// Name a version (a release): by its name, number or another tag. A tag never moves.
 pub fn tag(dir: &Path, version: &str, tag: &str) -> Result<Version, CatalogError> {
     let _lock = Lock::take(dir)?;
+    sweep(dir)?;
     let mut versions = known(dir)?;
     let bad = tag.is_empty()
         || tag.contains(|c: char| c.is_control() || c.is_whitespace() || c == '/')
@@ -65,6 +67,7 @@ pub fn tag(dir: &Path, version: &str, tag: &str) -> Result<Version, CatalogError
 /// Gives the names of those removed.
 pub fn prune(dir: &Path, keep: usize) -> Result<Vec<String>, CatalogError> {
     let _lock = Lock::take(dir)?;
+    sweep(dir)?;
     let mut versions = known(dir)?;
     let catalog = HatsCatalog::open(dir)?;
     let newest = versions.list.len().saturating_sub(keep);

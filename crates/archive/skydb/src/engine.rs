@@ -1,9 +1,13 @@
 //! The engine inside: DataFusion with the sky's tables, functions and joins.
 
 use crate::about::{Explain, batch};
+use crate::direct;
 use crate::error::{SkyDbError, one_line};
 use crate::functions;
-use crate::join::SkyJoinRule;
+use crate::guard::refuse_endless;
+use crate::join::{ChildCellsRule, SkyJoinRule};
+use crate::scan::CatalogTable;
+use crate::storage::SkyTable;
 use crate::types::{OpenOptions, QueryLimits, QueryResult};
 use datafusion::arrow::array::{ArrayRef, StringArray};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
@@ -17,14 +21,17 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionStateBuilder, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use elqui_adql::Checked;
+use elqui_adql::{Checked, RowByRow};
 use futures::StreamExt;
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub struct Engine {
     pub context: SessionContext,
+    /// The catalogue's own tables, by schema and name.
+    catalogued: RwLock<HashMap<(String, String), Arc<SkyTable>>>,
     spill_folder: Option<PathBuf>,
 }
 
@@ -32,12 +39,14 @@ pub struct Engine {
 pub struct Planned {
     sql: String,
     columns: Vec<elqui_adql::ColumnInfo>,
+    short: Option<RowByRow>,
 }
 
 impl Planned {
     pub fn new(checked: &Checked) -> Result<Self, SkyDbError> {
         let sql = checked.render(&elqui_adql::DataFusion).map_err(SkyDbError::Adql)?;
-        Ok(Self { sql, columns: checked.columns.clone() })
+        let short = checked.row_by_row(&elqui_adql::DataFusion).map_err(SkyDbError::Adql)?;
+        Ok(Self { sql, columns: checked.columns.clone(), short })
     }
 }
 
@@ -54,11 +63,12 @@ impl Engine {
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(ChildCellsRule))
             .with_physical_optimizer_rule(Arc::new(SkyJoinRule))
             .build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context);
-        Ok(Self { context, spill_folder: options.spill_folder.clone() })
+        Ok(Self { context, catalogued: RwLock::default(), spill_folder: options.spill_folder.clone() })
     }
 
     /// Make a table known.
@@ -82,7 +92,25 @@ impl Engine {
         Ok(())
     }
 
+    /// Make a catalogue known.
+    pub fn register_catalogue(&self, table: Arc<SkyTable>) -> Result<(), SkyDbError> {
+        self.register(&table.schema_name, &table.name, Arc::new(CatalogTable(table.clone())))?;
+        let key = (table.schema_name.clone(), table.name.clone());
+        self.catalogued.write().unwrap_or_else(PoisonError::into_inner).insert(key, table);
+        Ok(())
+    }
+
+    fn catalogue(&self, schema: &str, name: &str) -> Option<Arc<SkyTable>> {
+        let known = self.catalogued.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&(schema.to_string(), name.to_string())).cloned()
+    }
+
     async fn physical(&self, planned: &Planned) -> Result<Arc<dyn ExecutionPlan>, SkyDbError> {
+        if let Some(short) = &planned.short
+            && let Some(table) = self.catalogue(&short.schema, &short.table)
+        {
+            return direct::plan(self, &table, short);
+        }
         let engine = |e: DataFusionError| SkyDbError::from_engine(&e);
         let state = self.context.state();
         let plan = state.create_logical_plan(&planned.sql).await.map_err(engine)?;
@@ -92,7 +120,9 @@ impl Engine {
             .with_allow_statements(false)
             .verify_plan(&plan)
             .map_err(engine)?;
-        state.create_physical_plan(&plan).await.map_err(engine)
+        let physical = state.create_physical_plan(&plan).await.map_err(engine)?;
+        refuse_endless(&physical)?;
+        Ok(physical)
     }
 
     /// What a query may use: memory and disk of its own.

@@ -13,6 +13,10 @@ pub enum SkyDbError {
     Twice { table: String, first: String, second: String },
     #[error("{0}")]
     Adql(AdqlError),
+    #[error(
+        "the query pairs each of {left:.0} rows with each of {right:.0}: give a condition that ties the two tables together (ids, or positions with DISTANCE or CONTAINS), or make them smaller"
+    )]
+    Endless { left: f64, right: f64 },
     #[error("the database only reads: {word} is refused; ask with SELECT")]
     ReadOnly { word: String },
     #[error(
@@ -35,6 +39,7 @@ impl SkyDbError {
         match self {
             Self::Open { .. } | Self::Empty { .. } | Self::Twice { .. } => "catalogue",
             Self::Adql(e) => e.code(),
+            Self::Endless { .. } => "endless",
             Self::ReadOnly { .. } => "read_only",
             Self::Timeout { .. } => "timeout",
             Self::Memory { .. } => "memory",

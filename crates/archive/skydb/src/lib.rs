@@ -7,10 +7,12 @@
 
 mod about;
 mod db;
+mod direct;
 mod engine;
 mod error;
 mod folders;
 mod functions;
+mod guard;
 mod join;
 mod names;
 mod open;

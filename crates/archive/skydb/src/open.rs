@@ -5,11 +5,9 @@ use crate::error::{SkyDbError, one_line};
 use crate::folders;
 use crate::names::RELEASE;
 use crate::plain::{described_field, open_plain};
-use crate::scan::CatalogTable;
-use crate::storage::{IdIndex, OpenFile, SkyTable, TableFile};
+use crate::storage::{IdIndex, OpenFile, Parent, SkyTable, TableFile};
 use crate::types::{ColumnInfo, TableInfo};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
 use elqui_hats::{COLLECTION_PROPERTIES, HatsCatalog, TABLE_PROPERTIES};
 use elqui_schema::felis;
 use std::collections::BTreeMap;
@@ -23,7 +21,7 @@ pub async fn open_all(
     version: Option<&str>,
 ) -> Result<Vec<TableInfo>, SkyDbError> {
     let mut tables: BTreeMap<(String, String), (TableInfo, PathBuf)> = BTreeMap::new();
-    let mut add = |info: TableInfo, path: &Path, table: Arc<dyn TableProvider>| {
+    let mut note = |info: TableInfo, path: &Path| {
         let key = (info.schema.to_lowercase(), info.name.to_lowercase());
         if let Some((_, first)) = tables.get(&key) {
             return Err(SkyDbError::Twice {
@@ -32,17 +30,15 @@ pub async fn open_all(
                 second: path.display().to_string(),
             });
         }
-        engine.register(&info.schema, &info.name, table)?;
         tables.insert(key, (info, path.to_path_buf()));
         Ok(())
     };
     let mut plain = Vec::new();
+    let mut catalogues: Vec<(PathBuf, SkyTable)> = Vec::new();
     for root in roots {
         let inside = catalogues_in(root);
         for path in &inside {
-            let table = Arc::new(open_hats(path, version)?);
-            let info = table_info(&table.schema_name, &table.name, &table.description, &table.schema, table.rows);
-            add(info, path, Arc::new(CatalogTable(table)))?;
+            catalogues.push((path.clone(), open_hats(path, version)?));
         }
         // A folder of catalogues may hold plain files besides.
         if inside.is_empty() {
@@ -51,13 +47,35 @@ pub async fn open_all(
             plain.push(root.clone());
         }
     }
+    link_parents(&mut catalogues);
+    for (path, table) in catalogues {
+        let t = &table;
+        note(table_info(&t.schema_name, &t.name, &t.description, &t.schema, t.rows), &path)?;
+        engine.register_catalogue(Arc::new(table))?;
+    }
     for (name, paths) in folders::find(&plain)? {
         let (table, rows) = open_plain(engine, &name, &paths).await?;
         let description = felis::table(&name).map(|t| t.description.clone()).unwrap_or_default();
         let info = table_info(RELEASE, &name, &description, &table.schema(), Some(rows));
-        add(info, &paths[0], table)?;
+        note(info, &paths[0])?;
+        engine.register(RELEASE, &name, table)?;
     }
     Ok(tables.into_values().map(|t| t.0).collect())
+}
+
+/// A child is asked for its parents' ids through the parent's own index, where both are open.
+fn link_parents(catalogues: &mut [(PathBuf, SkyTable)]) {
+    for k in 0..catalogues.len() {
+        let Some(parent) = catalogues[k].1.parent.clone() else { continue };
+        let found = catalogues.iter().find(|(_, t)| t.full_name().eq_ignore_ascii_case(&parent.table));
+        let Some(index) = found.and_then(|(_, t)| t.indexes.first()) else { continue };
+        let own = IdIndex::new(parent.column, index.files.clone(), index.healpix.clone());
+        let own = own.of_column(index.id_column());
+        let child = &mut catalogues[k].1;
+        if child.indexes.iter().all(|i| i.column != own.column) {
+            child.indexes.push(Arc::new(own));
+        }
+    }
 }
 
 /// Whether a folder is a catalogue or a collection in HATS layout.
@@ -130,7 +148,7 @@ fn open_hats(path: &Path, version: Option<&str>) -> Result<SkyTable, SkyDbError>
         .filter(|i| known(&i.column) && healpix.is_some())
         .map(|i| {
             let cells = healpix.clone().unwrap_or_default();
-            IdIndex::new(i.column.clone(), i.files.clone(), cells)
+            Arc::new(IdIndex::new(i.column.clone(), i.files.clone(), cells))
         })
         .collect();
     let rows = catalog.rows().map_err(|e| fail(one_line(e)))?;
@@ -140,7 +158,11 @@ fn open_hats(path: &Path, version: Option<&str>) -> Result<SkyTable, SkyDbError>
     table.healpix = healpix;
     table.indexes = indexes;
     table.rows = rows;
-    table.placed_by_position = catalog.properties().text("elqui_parent").is_none();
+    let fact = |key: &str| catalog.properties().text(key).map(str::to_string);
+    // A catalogue whose parent is not named is still placed by somebody else's positions.
+    table.parent = fact("elqui_parent")
+        .map(|column| (fact("elqui_parent_table").unwrap_or_default(), column))
+        .map(|(table, column)| Parent { table, column });
     Ok(table)
 }
 

@@ -3,6 +3,18 @@
 use crate::error::At;
 use crate::tree::*;
 use crate::types::Type;
+use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Text on its way into a hash.
+struct Hashing(DefaultHasher);
+
+impl Write for Hashing {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
 
 impl Expr {
     /// The expressions directly inside; not those of subqueries.
@@ -36,12 +48,14 @@ impl Expr {
         }
     }
 
-    /// Whether two resolved expressions say the same, wherever they stand.
-    pub(crate) fn says(&self, other: &Expr) -> bool {
-        let (mine, theirs) = (self.children(), other.children());
-        mine.len() == theirs.len()
-            && self.head() == other.head()
-            && mine.iter().zip(theirs).all(|(a, b)| a.says(b))
+    /// A number that two resolved expressions share when they say the same, wherever they stand; made
+    /// of those of the expressions inside, in their order.
+    pub(crate) fn mark(&self, inside: &[u64]) -> u64 {
+        let mut hasher = Hashing(DefaultHasher::new());
+        inside.hash(&mut hasher.0);
+        // Writing into a hasher does not fail.
+        let _ = write!(hasher, "{:?}", self.head());
+        hasher.0.finish()
     }
 
     /// What it says itself: without the expressions inside, its place, and how names were written.

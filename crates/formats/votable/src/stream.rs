@@ -335,7 +335,8 @@ impl<R: BufRead> VotableStream<R> {
                     "TD" => self.cell(row, text.take().unwrap_or_default())?,
                     "TR" if row.len() == self.fields.len() => return Ok(true),
                     "TR" => {
-                        let reason = format!("{} cells for {} fields", row.len(), self.fields.len());
+                        let reason =
+                            format!("{} cells for {} fields", row.len(), self.fields.len());
                         return Err(self.value_error(usize::MAX, reason));
                     }
                     "TABLEDATA" | "TABLE" => return Ok(false),

@@ -4,6 +4,7 @@
 mod cap;
 mod constants;
 mod field;
+mod frames;
 mod ids;
 mod linalg;
 mod motion;
@@ -18,6 +19,7 @@ mod vector;
 pub use cap::{Cap, CapRadius, turn_deg};
 pub use constants::*;
 pub use field::BoundedField;
+pub use frames::{frame_rotation, transform_position};
 pub use ids::{DetectorId, ObjectId, SourceId, VisitId};
 pub use linalg::{LinalgError, cholesky_solve, invert_spd, least_squares};
 pub use motion::StarMotion;

@@ -79,7 +79,9 @@ impl Shape {
         let fields: Vec<Arc<Field>> =
             self.columns.iter().filter(counted).map(|c| c.field.clone()).collect();
         if fields.is_empty() {
-            return Arc::new(Schema::new(schema.fields().iter().take(1).cloned().collect::<Vec<_>>()));
+            return Arc::new(Schema::new(
+                schema.fields().iter().take(1).cloned().collect::<Vec<_>>(),
+            ));
         }
         Arc::new(Schema::new(fields))
     }

@@ -193,7 +193,8 @@ impl<'a> Selection<'a> {
         };
         let (ra, dec) = (column(&self.ra)?, column(&self.dec)?);
         let (ra, dec) = (ra.as_primitive::<Float64Type>(), dec.as_primitive::<Float64Type>());
-        let at = |k| !ra.is_null(k) && !dec.is_null(k) && region.contains(ra.value(k), dec.value(k));
+        let at =
+            |k| !ra.is_null(k) && !dec.is_null(k) && region.contains(ra.value(k), dec.value(k));
         Ok((0..batch.num_rows()).map(|k| Some(at(k))).collect())
     }
 }

@@ -87,6 +87,24 @@ impl BucketWriter<'_> {
         self.finish(bucket, gathered)
     }
 
+    /// Have a bucket's files on the disk.
+    pub fn sync(&self, bucket: usize) -> Result<(), CatalogError> {
+        for p in &self.plan.partitions[self.plan.buckets[bucket].clone()] {
+            let path = self.root.join(p.pixel().path());
+            let file = std::fs::File::open(&path).map_err(|e| CatalogError::read(&path, e))?;
+            file.sync_all().map_err(|e| CatalogError::write(&path, e))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a former run finished a bucket and its files are still whole.
+    pub fn is_done(&self, bucket: usize) -> bool {
+        let Some(done) = side::read_done(self.side, bucket) else { return false };
+        let own = &self.plan.partitions[self.plan.buckets[bucket].clone()];
+        let size = |p: &super::plan::Planned| files::size(&self.root.join(p.pixel().path()));
+        own.iter().map(size).sum::<Result<u64, _>>().is_ok_and(|bytes| bytes == done.bytes)
+    }
+
     /// Take over partitions of the version before.
     pub fn keep(&self, bucket: usize) -> Result<(), CatalogError> {
         let mut gathered = Gathered::default();

@@ -7,7 +7,7 @@
 use super::finish::{Names, collection_properties};
 use super::input::Inputs;
 use super::plan::Planned;
-use super::staging::{STAGING, Staging};
+use super::staging::{COMPLETE, STAGING, Staging};
 use crate::config::{ImportConfig, ImportReport, Progress};
 use crate::error::CatalogError;
 use crate::files;
@@ -78,7 +78,7 @@ impl Job<'_> {
             return Ok(None);
         }
         let staging = Staging { folder, stale_removed: false };
-        let Some(complete) = staging.read::<Complete>("complete.json") else { return Ok(None) };
+        let Some(complete) = staging.read::<Complete>(COMPLETE) else { return Ok(None) };
         self.publish(&staging, &complete)?;
         Ok(Some(complete.report))
     }
@@ -92,7 +92,10 @@ impl Job<'_> {
         if staging.version().exists() {
             files::remove(&place)?;
         }
-        staging.write("complete.json", &complete)?;
+        if staging.version().exists() {
+            files::sync_all(&staging.version())?;
+        }
+        staging.write(COMPLETE, &complete)?;
         self.publish(staging, &complete)
     }
 

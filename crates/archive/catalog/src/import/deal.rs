@@ -30,6 +30,8 @@ pub(super) enum Dealt {
 
 /// Part and number of a chunk.
 type Key = (usize, usize);
+/// Bytes of a bucket's file, and its chunks.
+type Ledger = Mutex<(u64, Vec<(Key, Place)>)>;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct DealtFiles {
@@ -80,7 +82,7 @@ pub(super) struct Dealer<'a> {
 
 enum Sink {
     Memory(Vec<Mutex<Vec<(Key, RecordBatch)>>>),
-    Files { folder: PathBuf, buckets: Vec<Mutex<(u64, Vec<(Key, Place)>)>> },
+    Files { folder: PathBuf, buckets: Vec<Ledger> },
 }
 
 impl Dealer<'_> {
@@ -105,7 +107,7 @@ impl Dealer<'_> {
         Ok(match sink {
             Sink::Memory(buckets) => Dealt::Memory(buckets),
             Sink::Files { folder, buckets } => {
-                let sorted = |b: Mutex<(u64, Vec<(Key, Place)>)>| {
+                let sorted = |b: Ledger| {
                     let mut places = b.into_inner().unwrap_or_else(PoisonError::into_inner).1;
                     places.sort_by_key(|p| p.0);
                     places.into_iter().map(|p| p.1).collect()

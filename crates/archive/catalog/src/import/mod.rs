@@ -26,6 +26,7 @@ mod staging;
 mod work;
 
 pub use append::{append, config_of};
+pub(crate) use staging::sweep;
 
 use crate::config::{ImportConfig, ImportReport, Progress};
 use crate::error::CatalogError;

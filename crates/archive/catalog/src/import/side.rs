@@ -36,7 +36,7 @@ pub(super) fn read_done(folder: &Path, bucket: usize) -> Option<Done> {
 /// The last file of a bucket.
 pub(super) fn write_done(folder: &Path, bucket: usize, done: &Done) -> Result<(), CatalogError> {
     let text = serde_json::to_vec(done).map_err(CatalogError::internal)?;
-    files::put(&file(folder, bucket, "done"), &text)
+    files::put_quick(&file(folder, bucket, "done"), &text)
 }
 
 /// Id, cell and partition of a row.

@@ -13,6 +13,15 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 pub(crate) const STAGING: &str = ".elqui-staging";
+/// There from when all of the version's files are written.
+pub(super) const COMPLETE: &str = "complete.json";
+
+/// Remove the staging folder of an import that came to its end but for this.
+pub(crate) fn sweep(collection: &Path) -> Result<(), CatalogError> {
+    let folder = collection.join(STAGING);
+    let over = folder.join(COMPLETE).exists() && !folder.join("version").exists();
+    if over { files::remove(&folder) } else { Ok(()) }
+}
 
 pub(super) struct Staging {
     pub folder: PathBuf,
@@ -32,8 +41,9 @@ impl Staging {
         let folder = collection.join(STAGING);
         let path = folder.join("key.json");
         let known = std::fs::read_to_string(&path).ok();
-        let stale_removed = folder.exists() && known.as_deref() != Some(key);
-        if stale_removed {
+        let other = folder.exists() && known.as_deref() != Some(key);
+        let stale_removed = other && !folder.join(COMPLETE).exists();
+        if other {
             // The key first: files without it are never taken for a finished stage.
             files::remove(&path)?;
             files::remove(&folder)?;
@@ -63,6 +73,6 @@ impl Staging {
 
     pub fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), CatalogError> {
         let text = serde_json::to_vec(value).map_err(CatalogError::internal)?;
-        files::put(&self.folder.join(name), &text)
+        files::put_quick(&self.folder.join(name), &text)
     }
 }

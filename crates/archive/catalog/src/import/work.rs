@@ -220,8 +220,7 @@ impl Job<'_> {
     ) -> Result<(), CatalogError> {
         let plan = writer.plan;
         let all = 0..plan.buckets.len();
-        let (ready, open): (Vec<usize>, Vec<usize>) =
-            all.partition(|&b| side::read_done(writer.side, b).is_some());
+        let (ready, open): (Vec<usize>, Vec<usize>) = all.partition(|&b| writer.is_done(b));
         report.resumed = ready.iter().map(|&b| plan.buckets[b].len()).sum();
         if open.is_empty() {
             return Ok(());
@@ -237,7 +236,8 @@ impl Job<'_> {
         let side_by_side = (self.config.memory_bytes / 3 / largest).clamp(1, self.config.threads);
         let (finished, total) = (AtomicU64::new(0), open.len() as u64);
         let next = AtomicU64::new(0);
-        let work = || -> Result<(), CatalogError> {
+        let (written, to_sync) = std::sync::mpsc::channel::<usize>();
+        let work = |written: std::sync::mpsc::Sender<usize>| -> Result<(), CatalogError> {
             loop {
                 let k = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap_or(usize::MAX);
                 let Some(&bucket) = open.get(k) else { return Ok(()) };
@@ -246,12 +246,22 @@ impl Job<'_> {
                 } else {
                     writer.write(bucket, dealt.rows(bucket)?)?;
                     dealt.release(bucket);
+                    // A syncer that failed is told when it is joined.
+                    let _ = written.send(bucket);
                 }
                 let done = finished.fetch_add(1, Ordering::Relaxed) + 1;
                 (self.tell)(Progress { stage: Stage::Write, done, total });
             }
         };
-        (0..side_by_side).into_par_iter().with_max_len(1).try_for_each(|_| work())?;
+        // The disk takes finished files while others are made; the commit waits for all of them.
+        std::thread::scope(|scope| {
+            let syncer =
+                scope.spawn(|| to_sync.into_iter().try_for_each(|bucket| writer.sync(bucket)));
+            let senders: Vec<_> = (0..side_by_side).map(|_| written.clone()).collect();
+            drop(written);
+            senders.into_par_iter().with_max_len(1).try_for_each(work)?;
+            syncer.join().map_err(|_| CatalogError::internal("the syncing thread failed"))?
+        })?;
         clock.lap("write");
         Ok(())
     }

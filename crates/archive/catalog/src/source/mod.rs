@@ -16,8 +16,8 @@ mod votable;
 
 pub use csv::CsvSource;
 pub use fits::FitsSource;
-pub use inputs::{InputOptions, Inputs};
 pub(crate) use inputs::cast_batch;
+pub use inputs::{InputOptions, Inputs};
 pub use open::{InputFormat, input_format};
 pub use parquet::ParquetSource;
 pub use positions::{InDegrees, KeyColumns, key_columns};

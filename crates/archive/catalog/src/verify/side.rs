@@ -68,7 +68,8 @@ pub(super) fn margin(
             }
         }
         if missing > 0 {
-            let problem = format!("{missing} rows within {}\" are missing", margin.threshold_arcsec);
+            let problem =
+                format!("{missing} rows within {}\" are missing", margin.threshold_arcsec);
             report.find(path, problem, IMPORT_AGAIN);
         }
         step();

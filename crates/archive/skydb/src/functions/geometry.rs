@@ -10,7 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::ScalarUDF;
 use elqui_adql::{Shape, stc_s};
 use elqui_base::distance_deg;
-use elqui_sphere::RegionTest;
+use elqui_sphere::{Coverage, RegionTest};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub fn all() -> Vec<ScalarUDF> {
         function("adql_contains", Int32, |a| compare(a, contains)),
         function("adql_intersects", Int32, |a| compare(a, shapes_meet)),
         function("adql_distance", Float64, distance),
+        function("adql_area", Float64, area),
+        function("adql_centroid", point_type(), centroid),
         function("adql_coord1", Float64, |a| Ok(Arc::new(Float64Array::from(coordinates(&a[0])?.0)))),
         function("adql_coord2", Float64, |a| Ok(Arc::new(Float64Array::from(coordinates(&a[0])?.1)))),
         function("coordsys", Utf8, |a| {
@@ -176,7 +178,17 @@ fn contains(a: &Shape, b: &Shape, test: Option<&RegionTest>) -> bool {
         (Shape::Point { ra, dec }, None) => {
             matches!(b, Shape::Point { ra: r, dec: d } if distance_deg(*ra, *dec, *r, *d) == 0.0)
         }
-        _ => false,
+        (Shape::Region(a), _) => match b {
+            Shape::Region(b) => b.holds(a),
+            Shape::Moc(b) => b.holds(a),
+            Shape::Point { .. } => false,
+        },
+        // A set of cells in a set of cells; a region that is to hold cells is made cells itself.
+        (Shape::Moc(a), _) => match b {
+            Shape::Moc(b) => a.intersection(b) == *a,
+            Shape::Region(b) => Coverage::of(b, a.order()).is_ok_and(|b| a.intersection(&b) == *a),
+            Shape::Point { .. } => false,
+        },
     }
 }
 
@@ -184,8 +196,40 @@ fn shapes_meet(a: &Shape, b: &Shape, test: Option<&RegionTest>) -> bool {
     match (a, b) {
         (Shape::Point { .. }, _) => contains(a, b, test),
         (_, Shape::Point { .. }) => contains(b, a, Some(&region_test(a, true))),
-        _ => false,
+        (Shape::Region(a), Shape::Region(b)) => a.overlaps(b),
+        (Shape::Moc(a), Shape::Moc(b)) => a.overlaps_coverage(b),
+        (Shape::Moc(m), Shape::Region(r)) | (Shape::Region(r), Shape::Moc(m)) => m.overlaps(r),
     }
+}
+
+/// Square degrees.
+fn area(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let mut all = Shapes::new(&args[0])?;
+    let one = |s: Shape| match s {
+        Shape::Point { .. } => Some(0.0),
+        Shape::Region(r) => r.area_deg2().ok(),
+        Shape::Moc(m) => Some(m.area_deg2()),
+    };
+    let out = (0..args[0].len())
+        .map(|r| Ok(all.at(r)?.and_then(|(s, _)| one(s))))
+        .collect::<Result<Float64Array>>()?;
+    Ok(Arc::new(out))
+}
+
+fn centroid(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let mut all = Shapes::new(&args[0])?;
+    let one = |s: Shape| match s {
+        Shape::Point { ra, dec } => Some((ra, dec)),
+        Shape::Region(r) => r.centroid().ok(),
+        Shape::Moc(m) => m.centroid(),
+    };
+    let (mut ra, mut dec) = (Vec::new(), Vec::new());
+    for r in 0..args[0].len() {
+        let (x, y) = all.at(r)?.and_then(|(s, _)| one(s)).unwrap_or((f64::NAN, f64::NAN));
+        ra.push(x);
+        dec.push(y);
+    }
+    points(ra, dec)
 }
 
 /// Centres and radii (deg) of circles that hold the shapes; NaN for NULL.

@@ -3,6 +3,7 @@
 //! A value of type POINT is a struct `{ra, dec}`; other shapes are texts in STC-S. NULL in, NULL out.
 
 mod geometry;
+mod histogram;
 mod ivoa;
 mod photometry;
 mod regions;
@@ -18,4 +19,5 @@ pub fn register(context: &SessionContext) {
     for f in geometry::all().into_iter().chain(regions::all()).chain(photometry::all()).chain(ivoa::all()) {
         context.register_udf(f);
     }
+    context.register_udaf(histogram::function());
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub const IN_REGION: &str = "adql_in_region";
 
 /// Ranges that a region is cut into at most.
-const RANGES_MAX: usize = 128;
+const RANGES_MAX: usize = 64;
 
 pub fn all() -> Vec<ScalarUDF> {
     vec![function(IN_REGION, DataType::Boolean, in_region)]

@@ -18,6 +18,8 @@ pub struct SkyFunction {
     name: &'static str,
     gives: DataType,
     body: Body,
+    /// Whether NULL in any argument gives NULL.
+    strict: bool,
     signature: Signature,
 }
 
@@ -36,8 +38,17 @@ impl Hash for SkyFunction {
 }
 
 pub fn function(name: &'static str, gives: DataType, body: Body) -> ScalarUDF {
+    made(name, gives, body, true)
+}
+
+/// A function that sees NULL as NaN and decides itself.
+pub fn lenient(name: &'static str, gives: DataType, body: Body) -> ScalarUDF {
+    made(name, gives, body, false)
+}
+
+fn made(name: &'static str, gives: DataType, body: Body, strict: bool) -> ScalarUDF {
     let signature = Signature::user_defined(Volatility::Immutable);
-    ScalarUDF::from(SkyFunction { name, gives, body, signature })
+    ScalarUDF::from(SkyFunction { name, gives, body, strict, signature })
 }
 
 impl ScalarUDFImpl for SkyFunction {
@@ -72,7 +83,7 @@ impl ScalarUDFImpl for SkyFunction {
             args.args.into_iter().map(|a| a.into_array(rows)).collect::<Result<_>>()?;
         let mut out = (self.body)(&arrays)?;
         let mut nulls = out.logical_nulls();
-        for a in &arrays {
+        for a in arrays.iter().filter(|_| self.strict) {
             nulls = NullBuffer::union(nulls.as_ref(), a.logical_nulls().as_ref());
         }
         if nulls.as_ref().is_some_and(|n| n.null_count() > 0) {

@@ -126,13 +126,13 @@ fn stands_by_position(
     let (Some(ra), Some(dec), Some(scan)) = (source(ra), source(dec), leaf(plan)) else {
         return false;
     };
-    scan.table.placed_by_position
+    scan.table.placed_by_position()
         && scan.table.healpix.is_some()
         && scan.table.position.as_ref().is_some_and(|(r, d)| *r == ra && *d == dec)
 }
 
 /// The one table that a plan reads, when it does nothing but leave out rows and columns.
-fn leaf(plan: &Arc<dyn ExecutionPlan>) -> Option<CatalogScan> {
+pub fn leaf(plan: &Arc<dyn ExecutionPlan>) -> Option<CatalogScan> {
     if let Some(scan) = plan.downcast_ref::<CatalogScan>() {
         return scan.fetch().is_none().then(|| scan.clone());
     }
@@ -149,7 +149,7 @@ fn passes_rows(plan: &Arc<dyn ExecutionPlan>) -> bool {
 }
 
 /// Name of the table's column that a column of the plan is.
-fn trace(plan: &Arc<dyn ExecutionPlan>, column: usize) -> Option<String> {
+pub fn trace(plan: &Arc<dyn ExecutionPlan>, column: usize) -> Option<String> {
     if let Some(scan) = plan.downcast_ref::<CatalogScan>() {
         return Some(scan.schema().field(column).name().clone());
     }

@@ -68,7 +68,7 @@ fn one(table: &SkyTable, e: &Expr) -> Result<Option<Vec<Range<u64>>>, SkyDbError
         Expr::ScalarFunction(call) if call.name() == IN_REGION => {
             let [ra, dec, region, _] = call.args.as_slice() else { return Ok(None) };
             let Some((table_ra, table_dec)) = &table.position else { return Ok(None) };
-            let here = table.placed_by_position
+            let here = table.placed_by_position()
                 && column(ra) == Some(table_ra)
                 && column(dec) == Some(table_dec);
             Ok(text(region).filter(|_| here).and_then(region_ranges))
@@ -125,7 +125,7 @@ struct Zone {
 
 impl Zone {
     fn note(&mut self, table: &SkyTable, e: &Expr) {
-        let Some((ra, dec)) = table.position.as_ref().filter(|_| table.placed_by_position) else {
+        let Some((ra, dec)) = table.position.as_ref().filter(|_| table.placed_by_position()) else {
             return;
         };
         let mut bound = |name: &str, op: Operator, value: f64| {

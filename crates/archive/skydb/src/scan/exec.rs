@@ -7,7 +7,7 @@ use super::prune::GroupPruner;
 use super::reader::{Batches, Wanted};
 use crate::storage::ranges::intersection;
 use crate::storage::{Ranges, SkyTable};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_err};
@@ -94,6 +94,12 @@ impl CatalogScan {
             properties: properties(self.wanted.schema.clone(), 1),
             ..self.clone()
         }
+    }
+
+    /// The same, for rows in `cells` only, in as many streams.
+    #[must_use]
+    pub fn narrowed(&self, cells: &[Range<u64>]) -> Self {
+        Self { properties: self.properties.clone(), ..self.within(cells) }
     }
 
     pub fn predicate(&self) -> Option<&Arc<dyn PhysicalExpr>> {
@@ -231,9 +237,4 @@ impl ExecutionPlan for CatalogScan {
     fn fetch(&self) -> Option<usize> {
         self.limit
     }
-}
-
-/// For readers of the plan.
-pub fn column_names(schema: &Schema) -> Vec<&str> {
-    schema.fields().iter().map(|f| f.name().as_str()).collect()
 }

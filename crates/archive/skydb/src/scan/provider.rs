@@ -50,25 +50,31 @@ impl TableProvider for CatalogTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let cells = cells_of(&self.0, filters).map_err(|e| DataFusionError::External(e.into()))?;
-        let predicate = match conjunction(filters.to_vec()) {
-            Some(e) => {
-                let schema = DFSchema::try_from(self.0.schema.as_ref().clone())?;
-                Some(state.create_physical_expr(e, &schema)?)
-            }
-            None => None,
-        };
         let all: Vec<usize> = (0..self.0.schema.fields().len()).collect();
         let columns = projection.cloned().unwrap_or(all);
         let threads = state.config().target_partitions();
-        let scan = CatalogScan::try_new(
-            self.0.clone(),
-            columns,
-            cells.map(Into::into),
-            predicate,
-            limit,
-            threads,
-        )?;
+        let schema = DFSchema::try_from(self.0.schema.as_ref().clone())?;
+        let scan = Self::scan_plan(&self.0, state, &schema, columns, filters, limit, threads)?;
         Ok(Arc::new(scan))
+    }
+}
+
+impl CatalogTable {
+    /// The scan of a table's columns for the rows that fulfil the filters.
+    pub fn scan_plan(
+        table: &Arc<SkyTable>,
+        state: &dyn Session,
+        schema: &DFSchema,
+        columns: Vec<usize>,
+        filters: &[Expr],
+        limit: Option<usize>,
+        threads: usize,
+    ) -> Result<CatalogScan> {
+        let cells = cells_of(table, filters).map_err(|e| DataFusionError::External(e.into()))?;
+        let predicate = match conjunction(filters.to_vec()) {
+            Some(e) => Some(state.create_physical_expr(e, schema)?),
+            None => None,
+        };
+        CatalogScan::try_new(table.clone(), columns, cells.map(Into::into), predicate, limit, threads)
     }
 }

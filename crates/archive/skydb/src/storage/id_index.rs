@@ -14,7 +14,10 @@ use std::path::PathBuf;
 
 #[derive(Debug)]
 pub struct IdIndex {
+    /// Column of the table.
     pub column: String,
+    /// The same in the index.
+    id_column: String,
     pub files: Vec<PathBuf>,
     pub healpix: String,
     footers: Footers,
@@ -22,7 +25,20 @@ pub struct IdIndex {
 
 impl IdIndex {
     pub fn new(column: String, files: Vec<PathBuf>, healpix: String) -> Self {
-        Self { column, files, healpix, footers: Footers::default() }
+        let id_column = column.clone();
+        Self { column, id_column, files, healpix, footers: Footers::default() }
+    }
+
+    /// Name of the column in the index's own files.
+    pub fn id_column(&self) -> &str {
+        &self.id_column
+    }
+
+    /// For a table that calls the id otherwise than the index does.
+    #[must_use]
+    pub fn of_column(mut self, id_column: &str) -> Self {
+        self.id_column = id_column.to_string();
+        self
     }
 
     /// Cells of order 29 of the rows with these ids (sorted), rising. An id that is not there has none.
@@ -48,7 +64,7 @@ impl IdIndex {
                 file.damaged(format!("the id index has no column `{name}`; import the catalogue again"))
             })
         };
-        let (id_leaf, cell_leaf) = (leaf(&self.column)?, leaf(&self.healpix)?);
+        let (id_leaf, cell_leaf) = (leaf(&self.id_column)?, leaf(&self.healpix)?);
         let meta = file.metadata();
         for group in 0..meta.num_row_groups() {
             let chunk = meta.row_group(group);

@@ -11,4 +11,4 @@ pub use id_index::IdIndex;
 pub use open_file::OpenFile;
 pub use ranges::Ranges;
 pub use rows::{RowsOfGroup, rows_in_ranges, selection};
-pub use table::{SkyTable, TableFile};
+pub use table::{Parent, SkyTable, TableFile};

@@ -18,6 +18,13 @@ pub struct TableFile {
     pub rows: Option<u64>,
 }
 
+/// The parent of a child table, by its full name and in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    pub table: String,
+    pub column: String,
+}
+
 /// A catalogue in HATS layout.
 #[derive(Debug)]
 pub struct SkyTable {
@@ -32,9 +39,9 @@ pub struct SkyTable {
     pub position: Option<(String, String)>,
     /// Column with cells of order 29 by which each file is sorted.
     pub healpix: Option<String>,
-    /// Whether rows of one `_healpix_29` are those of the row's own position (not of its parent's).
-    pub placed_by_position: bool,
-    pub indexes: Vec<IdIndex>,
+    pub indexes: Vec<Arc<IdIndex>>,
+    /// The table whose rows' positions place the rows of this one, and the column that names them here.
+    pub parent: Option<Parent>,
     pub rows: Option<u64>,
     footers: Footers,
 }
@@ -50,11 +57,20 @@ impl SkyTable {
             files,
             position: None,
             healpix: None,
-            placed_by_position: true,
             indexes: Vec::new(),
+            parent: None,
             rows: None,
             footers: Footers::default(),
         }
+    }
+
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.schema_name, self.name)
+    }
+
+    /// Whether a row's cell is that of its own position (not of its parent's).
+    pub fn placed_by_position(&self) -> bool {
+        self.parent.is_none()
     }
 
     /// Numbers of the files that can hold rows of the ranges (all without).

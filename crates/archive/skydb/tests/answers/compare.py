@@ -121,10 +121,19 @@ def agree(a, b, tolerance):
 
 
 class Answer:
-    def __init__(self, table):
-        self.names = list(table.column_names)
-        self.floats = [pa.types.is_float32(t) for t in table.schema.types]
-        self.rows = list(zip(*([plain(v) for v in c.to_pylist()] for c in table.columns))) if table.num_rows else []
+    """Rows of plain values; `floats` says which columns are of 32 bits."""
+
+    def __init__(self, names, floats, rows):
+        self.names, self.floats, self.rows = names, floats, rows
+
+    @classmethod
+    def of(cls, table):
+        floats = [pa.types.is_float32(t) for t in table.schema.types]
+        columns = [[plain(v) for v in c.to_pylist()] for c in table.columns]
+        return cls(list(table.column_names), floats, list(zip(*columns)) if table.num_rows else [])
+
+    def unnamed(self):
+        return Answer([f"?{n}" for n in self.names], self.floats, self.rows)
 
 
 def differences(query, ours, theirs):
@@ -195,8 +204,9 @@ class Elqui:
         text = (HERE / f"{query.name}.adql").read_text()
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "answer.parquet"
-            self.run("query", text, "--catalog", self.catalogs, "--format", "parquet", "--out", out)
-            return Answer(pq.read_table(out))
+            # The text begins with a comment, which must not be taken for an option.
+            self.run("query", "--catalog", self.catalogs, "--format", "parquet", "--out", out, "--", text)
+            return Answer.of(pq.read_table(out))
 
 
 def by_hats(name, how, source, out):
@@ -221,7 +231,7 @@ class Duck:
             self.con.execute(f"CREATE TABLE {home}{table} AS FROM '{folder}/{name}.parquet'")
 
     def ask(self, query):
-        return Answer(self.con.sql(query.peers["duckdb"]).to_arrow_table())
+        return Answer.of(self.con.sql(query.peers["duckdb"]).to_arrow_table())
 
 
 class Postgres:
@@ -252,12 +262,9 @@ class Postgres:
     def ask(self, query):
         with self.con.cursor() as cursor:
             cursor.execute(query.peers["q3c"])
-            answer = Answer(pa.table({}))
-            # PostgreSQL folds names.
-            answer.names = [f"?{d.name}" for d in cursor.description]
-            answer.floats = [d.type_code == 700 for d in cursor.description]
-            answer.rows = [tuple(plain(v) for v in row) for row in cursor.fetchall()]
-            return answer
+            # PostgreSQL folds names; 700 is its number of the 32-bit float.
+            floats = [d.type_code == 700 for d in cursor.description]
+            return Answer([d.name for d in cursor.description], floats, [tuple(plain(v) for v in row) for row in cursor.fetchall()])
 
 
 def main():
@@ -302,8 +309,7 @@ def judge(query, answer, duck, postgres):
     theirs = duck.ask(query)
     said = []
     if postgres and "q3c" in query.peers:
-        second = postgres.ask(query)
-        if why := differences(query, second, Answer2(theirs)):
+        if why := differences(query, postgres.ask(query).unnamed(), theirs.unnamed()):
             said.append(f"PostgreSQL and DuckDB differ: {why}")
     if refused is None:
         pass
@@ -315,13 +321,6 @@ def judge(query, answer, duck, postgres):
     print(f"{mark} {query.name:28} {len(theirs.rows):6} rows {took * 1e3:6.0f} ms  {query.what}", *said, sep="\n   " if said else "", flush=True)
     if said:
         yield query.name
-
-
-class Answer2:
-    """An answer whose names do not matter."""
-
-    def __init__(self, answer):
-        self.names, self.floats, self.rows = [f"?{n}" for n in answer.names], answer.floats, answer.rows
 
 
 if __name__ == "__main__":

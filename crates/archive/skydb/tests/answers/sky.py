@@ -14,9 +14,10 @@ CREATE MACRO side(r, d, r1, d1, r2, d2) AS
     cos(radians(d)) * cos(radians(r)) * (cos(radians(d1)) * sin(radians(r1)) * sin(radians(d2)) - sin(radians(d1)) * cos(radians(d2)) * sin(radians(r2)))
     + cos(radians(d)) * sin(radians(r)) * (sin(radians(d1)) * cos(radians(d2)) * cos(radians(r2)) - cos(radians(d1)) * cos(radians(r1)) * sin(radians(d2)))
     + sin(radians(d)) * cos(radians(d1)) * cos(radians(d2)) * sin(radians(r2 - r1));
+-- On the side of each edge where the third corner is: both turns, and not the triangle opposite on the sky.
 CREATE MACRO inside3(r, d, r1, d1, r2, d2, r3, d3) AS
-    (side(r, d, r1, d1, r2, d2) >= 0 AND side(r, d, r2, d2, r3, d3) >= 0 AND side(r, d, r3, d3, r1, d1) >= 0)
-    OR (side(r, d, r1, d1, r2, d2) <= 0 AND side(r, d, r2, d2, r3, d3) <= 0 AND side(r, d, r3, d3, r1, d1) <= 0);
+    side(r, d, r1, d1, r2, d2) * side(r3, d3, r1, d1, r2, d2) >= 0 AND side(r, d, r2, d2, r3, d3) * side(r1, d1, r2, d2, r3, d3) >= 0
+    AND side(r, d, r3, d3, r1, d1) * side(r2, d2, r3, d3, r1, d1) >= 0;
 CREATE MACRO inside4(r, d, r1, d1, r2, d2, r3, d3, r4, d4) AS
     inside3(r, d, r1, d1, r2, d2, r3, d3) OR inside3(r, d, r1, d1, r3, d3, r4, d4);
 CREATE MACRO inbox(r, d, r0, d0, w, h) AS

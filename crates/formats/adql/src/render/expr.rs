@@ -34,7 +34,7 @@ impl Render<'_> {
         Err(AdqlError::Engine { at: e.at, engine: self.engine.name(), what: what.into() })
     }
 
-    pub(super) fn expr(&self, e: &Expr) -> Result<String, AdqlError> {
+    pub(crate) fn expr(&self, e: &Expr) -> Result<String, AdqlError> {
         let not = |negated: bool| if negated { "NOT " } else { "" };
         Ok(match &e.kind {
             Kind::Null => "NULL".into(),

@@ -27,7 +27,10 @@ pub(crate) fn query(checked: &Checked, engine: &dyn Engine) -> Result<String, Ad
     Render { checked, engine }.query(&checked.query)
 }
 
-impl Render<'_> {
+impl<'a> Render<'a> {
+    pub(crate) fn new(checked: &'a Checked, engine: &'a dyn Engine) -> Self {
+        Self { checked, engine }
+    }
     fn query(&self, q: &Query) -> Result<String, AdqlError> {
         let mut out = String::new();
         if !q.with.is_empty() {

@@ -8,6 +8,7 @@
 use crate::error::AdqlError;
 use crate::functions;
 use crate::tree::*;
+use std::collections::HashSet;
 
 pub(super) fn check(select: &Select) -> Result<(), AdqlError> {
     let items = || {
@@ -20,7 +21,13 @@ pub(super) fn check(select: &Select) -> Result<(), AdqlError> {
     if !grouped {
         return Ok(());
     }
-    items().chain(&select.having).try_for_each(|e| one(e, &select.group_by))
+    let terms: HashSet<u64> = select.group_by.iter().map(|t| visit(t, None).0).collect();
+    for e in items().chain(&select.having) {
+        if let Some(error) = visit(e, Some(&terms)).1 {
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 fn is_aggregate(call: &Call) -> bool {
@@ -31,15 +38,24 @@ fn aggregates(e: &Expr) -> bool {
     matches!(&e.kind, Kind::Call(c) if is_aggregate(c)) || e.children().into_iter().any(aggregates)
 }
 
-fn one(e: &Expr, terms: &[Expr]) -> Result<(), AdqlError> {
-    if terms.iter().any(|t| t.says(e)) {
-        return Ok(());
+/// The mark of an expression, and what in it is no part of the terms. Each expression is visited once.
+fn visit(e: &Expr, terms: Option<&HashSet<u64>>) -> (u64, Option<AdqlError>) {
+    let (mut inside, mut error) = (Vec::new(), None);
+    for child in e.children() {
+        let (mark, wrong) = visit(child, terms);
+        inside.push(mark);
+        error = error.or(wrong);
+    }
+    let mark = e.mark(&inside);
+    if terms.is_none_or(|t| t.contains(&mark)) {
+        return (mark, None);
     }
     match &e.kind {
         Kind::Column(c) if c.meant.as_ref().is_none_or(|m| m.outer == 0) => {
-            Err(AdqlError::Ungrouped { at: e.at, name: c.name.text.clone() })
+            error = Some(AdqlError::Ungrouped { at: e.at, name: c.name.text.clone() });
         }
-        Kind::Call(c) if is_aggregate(c) || functions::find(&c.name).is_none() => Ok(()),
-        _ => e.children().into_iter().try_for_each(|c| one(c, terms)),
+        Kind::Call(c) if is_aggregate(c) || functions::find(&c.name).is_none() => error = None,
+        _ => {}
     }
+    (mark, error)
 }

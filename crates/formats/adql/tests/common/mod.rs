@@ -101,13 +101,13 @@ pub fn catalog() -> Tables {
 
 impl Catalog for Tables {
     fn tables(&self, schema: Option<&Name>, table: &Name) -> Vec<TableInfo> {
-        let mut found = self.felis.tables(schema, table);
         let fits = |t: &&TableInfo| {
             table.means(&t.name)
                 && schema.is_none_or(|s| t.schema.as_deref().is_some_and(|n| s.means(n)))
         };
-        found.extend(self.own.iter().filter(fits).cloned());
-        found
+        // The house's schema grows: tables of the list go before those of one name in it.
+        let own: Vec<TableInfo> = self.own.iter().filter(fits).cloned().collect();
+        if own.is_empty() { self.felis.tables(schema, table) } else { own }
     }
 
     fn table_names(&self) -> Vec<String> {

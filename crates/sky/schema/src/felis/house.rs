@@ -68,12 +68,17 @@ mod tests {
         "",
         "adu",
         "arcsec",
+        "AU",
+        "AU/d",
+        "arcsec**2",
         "arcsec/pixel",
         "d",
         "deg",
+        "deg**2",
         "mag",
         "mas",
         "nJy",
+        "nJy/d",
         "pixel",
         "pixel**2",
         "s",
@@ -81,7 +86,19 @@ mod tests {
 
     #[test]
     fn every_table_is_there_and_every_column_says_what_it_is() {
-        for name in ["Source", "Object", "ForcedSource", "Visit", "CcdVisit"] {
+        for name in [
+            "Object",
+            "Source",
+            "ForcedSource",
+            "DiaObject",
+            "DiaSource",
+            "DiaForcedSource",
+            "SSObject",
+            "SSSource",
+            "Visit",
+            "CcdVisit",
+            "CoaddPatches",
+        ] {
             assert!(table(name).is_some(), "no table {name}");
         }
         for table in tables() {

@@ -31,8 +31,7 @@ impl Schema {
 }
 
 fn parse(yaml: &str, read: ReadResource, depth: usize) -> Result<Schema, SchemaError> {
-    let raw: RawSchema =
-        serde_yaml_ng::from_str(yaml).map_err(|e| definition(e.to_string()))?;
+    let raw: RawSchema = serde_yaml_ng::from_str(yaml).map_err(|e| definition(e.to_string()))?;
     if depth > DEPTH_MAX {
         return Err(definition(format!("`{}`: its resources go round in circles", raw.name)));
     }
@@ -48,9 +47,9 @@ fn parse(yaml: &str, read: ReadResource, depth: usize) -> Result<Schema, SchemaE
     let mut tables = Vec::new();
     for table in &raw.tables {
         let columns = columns(table, &resources)?;
-        for (column, raw) in columns.iter().zip(
-            table.columns.iter().map(Some).chain(std::iter::repeat(None)),
-        ) {
+        for (column, raw) in
+            columns.iter().zip(table.columns.iter().map(Some).chain(std::iter::repeat(None)))
+        {
             let target = (table.name.clone(), column.name.clone());
             if let Some(id) = raw.and_then(|r| r.id.clone()) {
                 ids.insert(id, target.clone());
@@ -69,9 +68,7 @@ fn parse(yaml: &str, read: ReadResource, depth: usize) -> Result<Schema, SchemaE
     }
     let version = match &raw.version {
         Some(Value::String(text)) => text.clone(),
-        Some(other) => {
-            other.get("current").and_then(Value::as_str).unwrap_or_default().to_string()
-        }
+        Some(other) => other.get("current").and_then(Value::as_str).unwrap_or_default().to_string(),
         None => String::new(),
     };
     let description = raw.description.unwrap_or_default();
@@ -210,7 +207,10 @@ fn table(raw: &RawTable, columns: Vec<ColumnDef>, ids: &Ids) -> Result<TableDef,
                 let table = targets.first().and_then(|t| t.0.clone()).unwrap_or_default();
                 if targets.len() != c.columns.len() || targets.is_empty() {
                     let text = "names no column, or not as many as it refers to";
-                    return Err(definition(format!("foreign key `{name}` of `{}` {text}", raw.name)));
+                    return Err(definition(format!(
+                        "foreign key `{name}` of `{}` {text}",
+                        raw.name
+                    )));
                 }
                 Ok(Constraint::ForeignKey {
                     columns: own(&c.columns, "foreign key")?,

@@ -119,7 +119,7 @@ epoch_dec(ra, dec, parallax, pmra, pmdec, 0.0::DOUBLE, -15.5::DOUBLE) AS dec2000
  (SELECT scisql_nanojanskyToAbMag(p.g_flux) - scisql_nanojanskyToAbMag(p.r_flux) AS gr,
          scisql_nanojanskyToAbMag(a.phot_g_mean_flux) - scisql_nanojanskyToAbMag(p.r_flux) AS gmr
   FROM gaiadr2.s82 AS a JOIN ps1.s82 AS p ON DISTANCE(a.ra, a.dec, p.ra, p.dec) < 0.5 / 3600
-  WHERE p.r_flux BETWEEN 36308 AND 3630780) AS both
+  WHERE p.r_flux BETWEEN 36308 AND 3630780) AS matched
 WHERE gr BETWEEN -0.5 AND 2 GROUP BY FLOOR(gr * 2) / 2 ORDER BY g_minus_r""",
         """SELECT floor(gr * 2) / 2 AS g_minus_r, COUNT(*) AS stars, AVG(gmr) AS gaia_minus_r, stddev_samp(gmr) AS scatter FROM
 (SELECT abmag(p.g_flux) - abmag(p.r_flux) AS gr, abmag(a.phot_g_mean_flux) - abmag(p.r_flux) AS gmr FROM gaiadr2.s82 a, ps1.s82 p

@@ -36,7 +36,7 @@ def scans(rows):
         if whose:
             ours = whose.get("ours")
             over = ", ".join(r for d in DUCKS if (r := ratio(ours, whose.get(d))))
-            lines.append(f"| {label} | {cell(ours, 'cpu')} | " + " | ".join(cell(whose.get(d)) for d in DUCKS) + f" | {over} | {bar} |")
+            lines.append(f"| {label} | {cell(ours, 'cpu')} | " + " | ".join(cell(whose.get(d), "cpu") for d in DUCKS) + f" | {over} | {bar} |")
     return lines if len(lines) > 2 else []
 
 
@@ -119,7 +119,7 @@ Made by `bench/skydb.py --elqui target/release/elqui --speed target/release/exam
 Medians, warm; catalogues and connections are open before the clock starts. Positions of cones are random rows, {cones} of them, each asked
 once after as many others; no result is kept anywhere. PostgreSQL: rows in the order of the sky, all in its buffers, prepared statements, binary
 answers; as psycopg gives them to Python with PostgreSQL's own choice of plan, and with the plan kept and the answer left in libpq's memory. DuckDB: in
-process, to Arrow. CPU is of all threads of the process. Every answer's rows are counted against the peers', ten queries of each kind are compared
+process, to Arrow. CPU is of all threads of the process; scans take turns, three each. Every answer's rows are counted against the peers', ten queries of each kind are compared
 value by value with PostgreSQL's, pairs of the cross-match with astropy's one by one, scans with DuckDB's to 1e-9.
 """
 

@@ -1,24 +1,26 @@
-//! `elqui query`: SQL over catalogues, answered in this process.
+//! `elqui query`: ADQL over catalogues, answered in this process.
 
 use crate::error::CliError;
 use crate::outputs;
-use elqui_schema::{ColumnData, Table};
-use elqui_skydb::{QueryLimits, SkyDb};
-use elqui_votable::Encoding;
-use std::path::PathBuf;
+use elqui_catalog::{ExportFormat, write_batches};
+use elqui_skydb::{OpenOptions, QueryLimits, QueryResult, SkyDb};
+use std::path::{Path, PathBuf};
 
 /// Rows printed as a table when no limit is asked for.
 const PRINTED_ROWS: usize = 100;
 
-/// Ask catalogues in SQL (with ADQL's TOP, POINT, CIRCLE, CONTAINS and DISTANCE).
+/// Ask catalogues in ADQL 2.1.
 ///
 /// Example: elqui query "SELECT TOP 5 objectId, coord_ra, coord_dec FROM Object" --catalog elqui-demo/catalog
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// The query.
-    #[arg(value_name = "ADQL")]
-    pub sql: String,
+    #[arg(value_name = "ADQL", allow_hyphen_values = true)]
+    pub adql: Option<String>,
+    /// Read the query from a file.
+    #[arg(long, value_name = "FILE", conflicts_with = "adql")]
+    pub file: Option<PathBuf>,
     /// Catalogue folders (default: elqui-demo/catalog).
     #[arg(long = "catalog", value_name = "DIR")]
     pub catalogs: Vec<PathBuf>,
@@ -33,6 +35,15 @@ pub struct Args {
     /// At most this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
     pub timeout: f64,
+    /// Memory that it may hold; sorts and groups past it use the disk.
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    pub memory: usize,
+    /// Where what does not fit in memory is kept meanwhile (default: the system's folder for such files).
+    #[arg(long, value_name = "DIR")]
+    pub spill: Option<PathBuf>,
+    /// A version or tag of the catalogues that have versions.
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -41,34 +52,66 @@ pub enum Format {
     Csv,
     Votable,
     Parquet,
+    Fits,
 }
 
 pub fn run(args: &Args) -> Result<(), CliError> {
-    if args.format == Format::Parquet && args.out.is_none() {
-        return Err(CliError::words("--format parquet needs --out FILE"));
+    let binary = matches!(args.format, Format::Parquet | Format::Fits);
+    if binary && args.out.is_none() {
+        return Err(CliError::words("--format parquet and fits need --out FILE"));
     }
-    let db = SkyDb::open_with_threads(&folders(&args.catalogs)?, rayon::current_num_threads())
-        .map_err(CliError::work)?;
+    let adql = text_of(args)?;
+    let options = OpenOptions {
+        threads: rayon::current_num_threads(),
+        spill_folder: args.spill.clone(),
+        version: args.version.clone(),
+    };
+    let db = SkyDb::open_with(&folders(&args.catalogs)?, &options).map_err(CliError::work)?;
     let limits = QueryLimits {
         rows_max: args.max_rows,
         time_max_s: args.timeout,
+        memory_max_bytes: args.memory.saturating_mul(1 << 20),
         ..QueryLimits::default()
     };
-    let answer = db.query_with(&args.sql, limits).map_err(CliError::work)?;
-    let table = answer.table().map_err(CliError::work)?;
+    let answer = db.query_with(&adql, limits).map_err(CliError::work)?;
     if answer.truncated {
         let cut = format!("elqui: the answer is cut at {} rows (--max-rows)", args.max_rows);
         outputs::note(&cut);
     }
-    let bytes = match args.format {
-        Format::Table => text_table(&table, args.out.is_none()).into_bytes(),
-        Format::Csv => elqui_tables::csv_bytes(&table).map_err(CliError::work)?,
-        Format::Votable => elqui_votable::votable_bytes(&table, Encoding::TableData),
-        Format::Parquet => elqui_tables::parquet_bytes(&table).map_err(CliError::work)?,
+    let format = match args.format {
+        Format::Table => {
+            let text = text_table(&answer, args.out.is_none())?;
+            return match &args.out {
+                Some(path) => outputs::put(path, text.as_bytes()),
+                None => outputs::say_bytes(text.as_bytes()),
+            };
+        }
+        Format::Csv => ExportFormat::Csv,
+        Format::Votable => ExportFormat::Votable,
+        Format::Parquet => ExportFormat::Parquet,
+        Format::Fits => ExportFormat::Fits,
+    };
+    let write = |path: &Path| {
+        write_batches("result", &answer.schema, &answer.batches, format, path)
+            .map_err(CliError::work)
     };
     match &args.out {
-        Some(path) => outputs::put(path, &bytes),
-        None => outputs::say_bytes(&bytes),
+        Some(path) => write(path).map(|_| ()),
+        None => {
+            let folder = tempfile::tempdir().map_err(CliError::work)?;
+            let path = folder.path().join("result");
+            write(&path)?;
+            outputs::say_bytes(&std::fs::read(&path).map_err(|e| CliError::on(&path, e))?)
+        }
+    }
+}
+
+/// The text of the query: an argument, or a file.
+fn text_of(args: &Args) -> Result<String, CliError> {
+    match (&args.adql, &args.file) {
+        (Some(text), None) => Ok(text.clone()),
+        (None, Some(path)) => std::fs::read_to_string(path).map_err(|e| CliError::on(path, e)),
+        _ => Err(CliError::words("give the query as an argument, or with --file FILE")),
     }
 }
 
@@ -87,16 +130,10 @@ pub fn folders(given: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
 }
 
 /// Columns aligned for a terminal. `cut` stops after a hundred rows and says so.
-fn text_table(table: &Table, cut: bool) -> String {
-    let rows = if cut { table.rows().min(PRINTED_ROWS) } else { table.rows() };
-    let columns: Vec<(String, Vec<String>, bool)> = table
-        .columns
-        .iter()
-        .map(|c| {
-            let numeric = !matches!(c.data, ColumnData::Str(_));
-            (c.name.clone(), (0..rows).map(|r| cell(&c.data, r)).collect(), numeric)
-        })
-        .collect();
+fn text_table(answer: &QueryResult, cut: bool) -> Result<String, CliError> {
+    let all = answer.rows();
+    let rows = if cut { all.min(PRINTED_ROWS) } else { all };
+    let columns = answer.texts(rows, number).map_err(CliError::work)?;
     let widths: Vec<usize> = columns
         .iter()
         .map(|(name, cells, _)| {
@@ -120,24 +157,12 @@ fn text_table(table: &Table, cut: bool) -> String {
     for row in 0..rows {
         line(columns.iter().map(|(_, cells, numeric)| (cells[row].as_str(), *numeric)).collect());
     }
-    if rows < table.rows() {
-        out +=
-            &format!("... {} rows in all; --out FILE or --format csv gives them\n", table.rows());
+    if rows < all {
+        out += &format!("... {all} rows in all; --out FILE or --format csv gives them\n");
     } else {
         out += &format!("({rows} rows)\n");
     }
-    out
-}
-
-fn cell(data: &ColumnData, row: usize) -> String {
-    match data {
-        ColumnData::F64(v) => number(v[row], 10),
-        ColumnData::F32(v) => number(f64::from(v[row]), 6),
-        ColumnData::I64(v) => v[row].to_string(),
-        ColumnData::I32(v) => v[row].to_string(),
-        ColumnData::Bool(v) => v[row].to_string(),
-        ColumnData::Str(v) => v[row].clone(),
-    }
+    Ok(out)
 }
 
 /// A float with so many significant digits, without trailing zeros.
@@ -161,7 +186,6 @@ fn number(value: f64, digits: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elqui_schema::Column;
 
     #[test]
     fn numbers_are_short_and_whole() {
@@ -169,13 +193,5 @@ mod tests {
         assert_eq!(number(0.0, 10), "0");
         assert_eq!(number(f64::NAN, 10), "");
         assert_eq!(number(1.5e-9, 3), "1.50e-9");
-    }
-
-    #[test]
-    fn a_table_is_aligned_and_says_how_many() {
-        let mut t = Table::new("t");
-        t.push(Column::new("n", ColumnData::I32(vec![1, 200]))).unwrap();
-        t.push(Column::new("name", ColumnData::Str(vec!["α".into(), "b".into()]))).unwrap();
-        assert_eq!(text_table(&t, true), "  n  name\n  1  α\n200  b\n(2 rows)\n");
     }
 }

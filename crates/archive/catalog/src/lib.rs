@@ -24,7 +24,7 @@ pub use elqui_sphere::SkyRegion;
 
 pub use config::{ImportConfig, ImportReport, Parent, Progress, Stage};
 pub use error::CatalogError;
-pub use export::{ExportFormat, ExportReport, ExportRequest, export};
+pub use export::{ExportFormat, ExportReport, ExportRequest, export, write_batches};
 pub use felis::{Described, felis_table, read_felis, text_types};
 pub use import::{append, config_of, import, replace};
 pub use info::{CatalogInfo, ColumnInfo, catalog_schema, info, open_catalog, size_text};

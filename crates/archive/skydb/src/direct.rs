@@ -7,10 +7,12 @@ use crate::engine::Engine;
 use crate::error::SkyDbError;
 use crate::scan::CatalogTable;
 use crate::storage::SkyTable;
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::split_conjunction_owned;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::utils::reassign_expr_columns;
@@ -29,15 +31,23 @@ pub fn plan(
     query: &RowByRow,
 ) -> Result<Arc<dyn ExecutionPlan>, SkyDbError> {
     let failed = |e: DataFusionError| SkyDbError::from_engine(&e);
-    let schema = DFSchema::try_from_qualified_schema(query.label.as_str(), &table.schema)
+    let schema = DFSchema::try_from_qualified_schema(TableReference::bare(query.label.clone()), &table.schema)
         .map_err(failed)?;
     let state = engine.context.state_ref();
     let state = state.read();
+    let facts = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(state.config_options().clone())
+        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+        .build();
+    let simplifier = ExprSimplifier::new(facts);
+    // Types made equal and constants folded, as the planner does.
+    let read = |text: &str| {
+        let e = state.create_logical_expr(text, &schema)?;
+        simplifier.simplify(simplifier.coerce(e, &schema)?)
+    };
     let filters: Vec<Expr> = match &query.filter {
-        Some(text) => {
-            let whole = state.create_logical_expr(text, &schema).map_err(failed)?;
-            split_conjunction_owned(whole)
-        }
+        Some(text) => split_conjunction_owned(read(text).map_err(failed)?),
         None => Vec::new(),
     };
     let mut computed: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::new();
@@ -48,7 +58,7 @@ pub fn plan(
                 (Arc::new(Column::new(name, index)), name.clone())
             }
             RowItem::Expression(text) => {
-                let e = state.create_logical_expr(text, &schema).map_err(failed)?;
+                let e = read(text).map_err(failed)?;
                 (state.create_physical_expr(e, &schema).map_err(failed)?, format!("item {k}"))
             }
         });

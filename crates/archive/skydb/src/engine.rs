@@ -9,7 +9,7 @@ use crate::join::{ChildCellsRule, SkyJoinRule};
 use crate::scan::CatalogTable;
 use crate::storage::SkyTable;
 use crate::types::{OpenOptions, QueryLimits, QueryResult};
-use datafusion::arrow::array::{ArrayRef, StringArray};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{CatalogProvider, MemorySchemaProvider, TableProvider};
 use datafusion::common::config::ConfigNonZeroUsize;
@@ -60,6 +60,8 @@ impl Engine {
         // The language has a bound on nesting of its own; a subquery counts for several here.
         config.options_mut().sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(256)
             .map_err(|e| SkyDbError::Failed { reason: one_line(e) })?;
+        // Kept back by each thread of a sort for merging: the default is too much for small limits.
+        config.options_mut().execution.sort_spill_reservation_bytes = 1 << 20;
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
@@ -175,7 +177,10 @@ impl Engine {
             let cut = batch.num_rows() > room;
             let kept = if cut { batch.slice(0, room) } else { batch };
             rows += kept.num_rows();
-            let kept = kept.with_schema(schema.clone()).map_err(|e| engine(e.into()))?;
+            let count = RecordBatchOptions::new().with_row_count(Some(kept.num_rows()));
+            let columns = kept.columns().to_vec();
+            let kept = RecordBatch::try_new_with_options(schema.clone(), columns, &count)
+                .map_err(|e| engine(e.into()))?;
             if kept.num_rows() > 0 {
                 batches.push(kept);
             }
@@ -222,13 +227,24 @@ fn described(schema: &SchemaRef, columns: &[elqui_adql::ColumnInfo]) -> SchemaRe
         .enumerate()
         .map(|(k, f)| {
             let Some(c) = columns.get(k) else { return f.as_ref().clone() };
-            let facts = [("unit", &c.unit), ("ucd", &c.ucd), ("description", &c.description)];
+            let xtype = match c.ty {
+                elqui_adql::Type::Point => "point",
+                elqui_adql::Type::Timestamp => "timestamp",
+                t if t.is_geometry() && t != elqui_adql::Type::Any => "adql:REGION",
+                _ => "",
+            };
+            let facts = [
+                ("unit", c.unit.as_str()),
+                ("ucd", &c.ucd),
+                ("description", &c.description),
+                ("xtype", xtype),
+            ];
             let metadata = facts
                 .into_iter()
                 .filter(|(_, v)| !v.is_empty())
-                .map(|(k, v)| (k.to_string(), v.clone()))
+                .map(|(k, v)| (k.to_string(), v.to_string()))
                 .collect();
-            Field::new(&c.name, f.data_type().clone(), f.is_nullable()).with_metadata(metadata)
+            Field::new(&c.name, f.data_type().clone(), true).with_metadata(metadata)
         })
         .collect();
     Arc::new(Schema::new(fields))

@@ -6,8 +6,8 @@ use datafusion::physical_plan::joins::{CrossJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use std::sync::Arc;
 
-/// Pairs that may be looked at one by one: minutes of all cores.
-const PAIRS_MAX: f64 = 1e11;
+/// Pairs that may be looked at one by one: hours of all cores.
+const PAIRS_MAX: f64 = 1e13;
 
 /// An error when a part of the plan pairs all rows of two large sides.
 pub fn refuse_endless(plan: &Arc<dyn ExecutionPlan>) -> Result<(), SkyDbError> {

@@ -46,6 +46,8 @@ fn column_type(datatype: &str) -> Type {
         "boolean" => Type::Boolean,
         "string" => Type::Varchar,
         "timestamp" => Type::Timestamp,
+        "point" => Type::Point,
+        "region" => Type::Region,
         _ => Type::Any,
     }
 }

@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::error::{SkyDbError, one_line};
 use crate::folders;
+use crate::functions::point_type;
 use crate::names::RELEASE;
 use crate::plain::{described_field, open_plain};
 use crate::storage::{IdIndex, OpenFile, Parent, SkyTable, TableFile};
@@ -180,7 +181,7 @@ fn table_info(
             let fact = |key: &str| f.metadata().get(key).cloned().unwrap_or_default();
             ColumnInfo {
                 name: f.name().clone(),
-                datatype: datatype(f.data_type()),
+                datatype: shape_of(f).map_or_else(|| datatype(f.data_type()), str::to_string),
                 unit: fact("unit"),
                 ucd: fact("ucd"),
                 description: fact("description"),
@@ -194,6 +195,18 @@ fn table_info(
         rows,
         columns,
     }
+}
+
+/// Columns that hold geometry: positions as `{ra, dec}`, texts that say so (DALI's and ADQL's xtypes).
+fn shape_of(f: &Field) -> Option<&'static str> {
+    if *f.data_type() == point_type() {
+        return Some("point");
+    }
+    let text = matches!(f.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let xtype = f.metadata().get("xtype")?.to_lowercase();
+    let kind = xtype.strip_prefix("adql:").unwrap_or(&xtype);
+    let known = ["region", "circle", "polygon", "moc", "shape", "range", "point"];
+    (text && known.contains(&kind)).then_some("region")
 }
 
 fn datatype(t: &DataType) -> String {

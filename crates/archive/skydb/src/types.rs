@@ -1,8 +1,10 @@
 //! What goes into a query and comes out of it.
 
-use crate::error::SkyDbError;
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use crate::error::{SkyDbError, one_line};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{Float32Type, Float64Type, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use elqui_schema::Table;
 use std::path::PathBuf;
 
@@ -60,7 +62,39 @@ impl QueryResult {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
-    /// As a table of the house's own kind.
+    /// The first rows as texts, column by column: name, cells (empty where NULL), whether numbers. `real`
+    /// writes a number with so many significant digits.
+    pub fn texts(
+        &self,
+        rows_max: usize,
+        real: impl Fn(f64, i32) -> String,
+    ) -> Result<Vec<(String, Vec<String>, bool)>, SkyDbError> {
+        let failed = |e: ArrowError| SkyDbError::Failed { reason: one_line(e) };
+        let options = FormatOptions::new();
+        let mut out = Vec::new();
+        for (k, field) in self.schema.fields().iter().enumerate() {
+            let mut cells = Vec::new();
+            for batch in &self.batches {
+                let column = batch.column(k);
+                let plain = ArrayFormatter::try_new(column.as_ref(), &options).map_err(failed)?;
+                for r in 0..column.len().min(rows_max - cells.len()) {
+                    cells.push(if column.is_null(r) {
+                        String::new()
+                    } else if let Some(v) = column.as_primitive_opt::<Float64Type>() {
+                        real(v.value(r), 10)
+                    } else if let Some(v) = column.as_primitive_opt::<Float32Type>() {
+                        real(f64::from(v.value(r)), 6)
+                    } else {
+                        plain.value(r).to_string()
+                    });
+                }
+            }
+            out.push((field.name().clone(), cells, field.data_type().is_numeric()));
+        }
+        Ok(out)
+    }
+
+    /// As a table of the house's own kind, which has no NULL: numbers are NaN or 0, texts empty.
     pub fn table(&self) -> Result<Table, SkyDbError> {
         elqui_tables::from_batches("result", &self.schema, &self.batches)
             .map_err(|e| SkyDbError::Failed { reason: e.to_string() })

@@ -148,8 +148,13 @@ pub fn import(args: &ImportArgs) -> Result<(), CliError> {
     match (&args.parent, &args.parent_id) {
         (Some(dir), Some(column)) => {
             config.parent = Some(Parent { dir: dir.clone(), column: column.clone() });
-            // Readers of HATS ask tables of objects and sources for positions of their own.
+            // Readers of HATS ask every table for positions: a child's own, where it has them.
             config.product = "map".into();
+            if let Ok(own) = &keys {
+                config.product = "source".into();
+                config.properties.push(("hats_col_ra".into(), own.ra.clone()));
+                config.properties.push(("hats_col_dec".into(), own.dec.clone()));
+            }
             // Rows stand at their parent's place: their own position is a column like others.
             config.properties.push(("elqui_parent".into(), column.clone()));
             let parent = elqui_catalog::open_catalog(dir, None).map_err(CliError::work)?;

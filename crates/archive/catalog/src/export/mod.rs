@@ -7,6 +7,7 @@
 mod cells;
 mod csv;
 mod fits;
+mod points;
 mod votable;
 
 use crate::error::{CatalogError, one_line};
@@ -215,22 +216,11 @@ pub fn export(
     let catalog = open_catalog(dir, request.version.as_deref())?;
     let selection = Selection::new(&catalog, request)?;
     let schema = selection.schema.clone();
-    let folder = match out.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    let write = |e| CatalogError::write(out, e);
-    let temporary = NamedTempFile::with_prefix_in(".elqui-export-", &folder).map_err(write)?;
-    let file = BufWriter::with_capacity(1 << 20, temporary.reopen().map_err(write)?);
+    let (temporary, file) = beside(out)?;
     let failed =
         |reason: String| CatalogError::Refused { reason: format!("`{}`: {reason}", out.display()) };
-    let mut sink: Box<dyn RowSink> = match format {
-        ExportFormat::Parquet => Box::new(ParquetSink::new(file, &schema).map_err(failed)?),
-        ExportFormat::Csv => Box::new(csv::CsvSink::new(file, &schema).map_err(failed)?),
-        ExportFormat::Votable => {
-            let name = catalog.name();
-            Box::new(votable::VotableSink::new(file, &schema, name).map_err(failed)?)
-        }
+    let name = catalog.name();
+    let mut sink = match format {
         ExportFormat::Fits => {
             // The header comes first and says rows and widths: they are counted before.
             let mut shape = fits::Shape::new(&schema).map_err(failed)?;
@@ -240,8 +230,9 @@ pub fn export(
                 Ok(())
             };
             selection.rows(&asked, &mut count, &|_, _| {})?;
-            Box::new(fits::FitsSink::new(file, shape, catalog.name()).map_err(failed)?)
+            Box::new(fits::FitsSink::new(file, shape, name).map_err(failed)?)
         }
+        other => sink(other, file, &schema, name).map_err(failed)?,
     };
     let mut rows = 0;
     let mut each = |batch: &RecordBatch| {
@@ -250,11 +241,89 @@ pub fn export(
     };
     selection.rows(&schema, &mut each, tell)?;
     sink.finish().map_err(failed)?;
+    let bytes = settle(temporary, out)?;
+    Ok(ExportReport { rows, bytes })
+}
+
+/// Write batches that are there already (the answer to a query); positions as two numbers, as DALI has them.
+pub fn write_batches(
+    name: &str,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    format: ExportFormat,
+    out: &Path,
+) -> Result<ExportReport, CatalogError> {
+    let failed =
+        |reason: String| CatalogError::Refused { reason: format!("`{}`: {reason}", out.display()) };
+    let (temporary, file) = beside(out)?;
+    let mut shown = Vec::with_capacity(batches.len());
+    let schema = if format == ExportFormat::Parquet {
+        shown.extend_from_slice(batches);
+        schema.clone()
+    } else {
+        let schema = points::schema(schema);
+        for batch in batches {
+            shown.push(points::batch(batch, &schema).map_err(failed)?);
+        }
+        schema
+    };
+    let mut sink: Box<dyn RowSink> = if format == ExportFormat::Fits {
+        let mut shape = fits::Shape::new(&schema).map_err(failed)?;
+        let asked = shape.asked(&schema);
+        for batch in &shown {
+            let columns = asked.fields().iter().map(|f| schema.index_of(f.name()));
+            let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|e| failed(one_line(e)))?;
+            shape.count(&batch.project(&columns).map_err(|e| failed(one_line(e)))?);
+        }
+        Box::new(fits::FitsSink::new(file, shape, name).map_err(failed)?)
+    } else {
+        sink(format, file, &schema, name).map_err(failed)?
+    };
+    let mut rows = 0;
+    for batch in &shown {
+        rows += batch.num_rows() as u64;
+        sink.write(batch).map_err(failed)?;
+    }
+    sink.finish().map_err(failed)?;
+    let bytes = settle(temporary, out)?;
+    Ok(ExportReport { rows, bytes })
+}
+
+/// A temporary file in the folder of `out`.
+fn beside(out: &Path) -> Result<(NamedTempFile, Out), CatalogError> {
+    let folder = match out.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let write = |e| CatalogError::write(out, e);
+    let temporary = NamedTempFile::with_prefix_in(".elqui-export-", &folder).map_err(write)?;
+    let file = BufWriter::with_capacity(1 << 20, temporary.reopen().map_err(write)?);
+    Ok((temporary, file))
+}
+
+/// Put a finished file in its place; its bytes.
+fn settle(temporary: NamedTempFile, out: &Path) -> Result<u64, CatalogError> {
+    let write = |e| CatalogError::write(out, e);
     let bytes = temporary.as_file().metadata().map_err(write)?.len();
     temporary.as_file().sync_all().map_err(write)?;
     readable(temporary.path()).map_err(write)?;
     temporary.persist(out).map_err(|e| write(e.error))?;
-    Ok(ExportReport { rows, bytes })
+    Ok(bytes)
+}
+
+/// What takes the rows of a format that needs no counting before.
+fn sink(
+    format: ExportFormat,
+    file: Out,
+    schema: &SchemaRef,
+    name: &str,
+) -> Result<Box<dyn RowSink>, String> {
+    Ok(match format {
+        ExportFormat::Parquet => Box::new(ParquetSink::new(file, schema)?),
+        ExportFormat::Csv => Box::new(csv::CsvSink::new(file, schema)?),
+        ExportFormat::Votable => Box::new(votable::VotableSink::new(file, schema, name)?),
+        ExportFormat::Fits => return Err("FITS counts its rows first".into()),
+    })
 }
 
 /// Temporary files are for their owner only; results are for everyone.

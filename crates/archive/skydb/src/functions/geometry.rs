@@ -105,14 +105,7 @@ fn region(args: &[ArrayRef]) -> Result<ArrayRef> {
     }
     let given = texts(last)?;
     let read = |t: &str| -> Result<String> {
-        let n: Option<Vec<f64>> = t.split_whitespace().map(|w| w.parse().ok()).collect();
-        let made = match n.as_deref() {
-            Some([_, _]) => format!("POSITION {t}"),
-            Some([_, _, _]) => format!("CIRCLE {t}"),
-            Some(n) if n.len() >= 6 && n.len() % 2 == 0 => format!("POLYGON {t}"),
-            _ if t.starts_with(|c: char| c.is_ascii_digit()) => format!("MOC {t}"),
-            _ => t.to_string(),
-        };
+        let made = named(t);
         shape(&made)?;
         Ok(made)
     };
@@ -120,8 +113,20 @@ fn region(args: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(Arc::new(out))
 }
 
+/// DALI's bare numbers and MOCs with the word that STC-S puts before them.
+fn named(t: &str) -> String {
+    let count = t.split_whitespace().map(|w| w.parse::<f64>().ok()).collect::<Option<Vec<_>>>();
+    match count.map(|n| n.len()) {
+        Some(2) => format!("POSITION {t}"),
+        Some(3) => format!("CIRCLE {t}"),
+        Some(n) if n >= 6 && n % 2 == 0 => format!("POLYGON {t}"),
+        _ if t.starts_with(|c: char| c.is_ascii_digit()) => format!("MOC {t}"),
+        _ => t.to_string(),
+    }
+}
+
 fn shape(text: &str) -> Result<Shape> {
-    stc_s(text).map_err(|why| DataFusionError::Execution(format!("`{text}` is no region: {why}")))
+    stc_s(&named(text)).map_err(|why| DataFusionError::Execution(format!("`{text}` is no region: {why}")))
 }
 
 /// Shapes row by row; a shape that repeats is read once.

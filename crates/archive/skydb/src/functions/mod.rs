@@ -10,6 +10,7 @@ mod regions;
 mod sky_function;
 
 pub use geometry::{NEAR, bounding_circles};
+pub use sky_function::point_type;
 pub use regions::{IN_REGION, region_ranges, zone_ranges};
 
 use datafusion::prelude::SessionContext;

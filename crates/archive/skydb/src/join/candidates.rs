@@ -92,10 +92,6 @@ impl Sense {
         Ok(Self { near: near.clone(), index, reach })
     }
 
-    pub fn memory_bytes(&self) -> usize {
-        self.index.memory_bytes()
-    }
-
     /// Make the rows of the other `side` ready to ask.
     pub fn asking(&self, rows: &RecordBatch, side: JoinSide, filter: &JoinFilter) -> Result<Asking> {
         let own = Rows::new(rows, side, filter)?;

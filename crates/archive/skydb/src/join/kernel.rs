@@ -83,11 +83,6 @@ impl Build {
         Ok(Self { rows, side, senses, matched })
     }
 
-    pub fn memory_bytes(&self) -> usize {
-        self.senses.iter().map(Sense::memory_bytes).sum::<usize>()
-            + self.matched.as_ref().map_or(0, Vec::len)
-    }
-
     /// Join a batch of the other side; results go to `give`, in parts.
     pub fn probe(
         &self,

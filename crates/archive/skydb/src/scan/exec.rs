@@ -33,14 +33,11 @@ const ROWS_OF_ONE_THREAD: f64 = 100_000.0;
 #[derive(Debug, Clone)]
 pub struct CatalogScan {
     pub table: Arc<SkyTable>,
-    /// Columns of the table that come out.
-    pub columns: Vec<usize>,
     /// Only rows of these cells; `None`: all.
     pub cells: Option<Ranges>,
     wanted: Arc<Wanted>,
     pruner: Arc<OnceLock<Option<GroupPruner>>>,
     limit: Option<usize>,
-    threads: usize,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -72,12 +69,10 @@ impl CatalogScan {
         Ok(Self {
             properties: properties(schema, parts),
             table,
-            columns,
             cells,
             wanted: Arc::new(wanted),
             pruner: Arc::default(),
             limit,
-            threads,
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
@@ -100,10 +95,6 @@ impl CatalogScan {
     #[must_use]
     pub fn narrowed(&self, cells: &[Range<u64>]) -> Self {
         Self { properties: self.properties.clone(), ..self.within(cells) }
-    }
-
-    pub fn predicate(&self) -> Option<&Arc<dyn PhysicalExpr>> {
-        self.wanted.predicate.as_ref()
     }
 
     /// Rows before the condition, by estimate where cells cut the table.
@@ -218,6 +209,8 @@ impl ExecutionPlan for CatalogScan {
             && let Some(rows) = self.rows_estimate()
         {
             let whole = self.cells.is_none() && self.wanted.predicate.is_none();
+            // What a condition leaves is a guess, the same as the planner's own.
+            let rows = if self.wanted.predicate.is_some() { rows * 0.2 } else { rows };
             statistics.num_rows = match (whole, self.limit) {
                 (true, None) => Precision::Exact(rows as usize),
                 (_, limit) => Precision::Inexact((rows as usize).min(limit.unwrap_or(usize::MAX))),

@@ -13,6 +13,11 @@ impl Engine for DataFusion {
         "DataFusion"
     }
 
+    /// They are anti and semi joins there.
+    fn keeps_duplicates(&self) -> bool {
+        false
+    }
+
     fn cast(&self, value: &str, target: Type, length: Option<u64>) -> Option<String> {
         Some(match (target, length) {
             (Type::Real, _) => format!("CAST({value} AS FLOAT)"),

@@ -43,6 +43,11 @@ pub trait Engine {
         value.to_string()
     }
 
+    /// Whether its EXCEPT ALL and INTERSECT ALL count equal rows, as the standard has it.
+    fn keeps_duplicates(&self) -> bool {
+        true
+    }
+
     /// A value of type BOOLEAN as 1 or 0.
     fn flag(&self, value: &str) -> String {
         format!("CAST({value} AS INTEGER)")

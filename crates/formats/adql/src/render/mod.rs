@@ -79,6 +79,9 @@ impl<'a> Render<'a> {
                     SetOp::Intersect => "INTERSECT",
                     SetOp::Except => "EXCEPT",
                 };
+                if *all && *op != SetOp::Union && !self.engine.keeps_duplicates() {
+                    return self.counted(word, left, right);
+                }
                 let all = if *all { " ALL" } else { "" };
                 // INTERSECT binds more tightly.
                 let side = |b: &Body, first: bool| {
@@ -90,6 +93,26 @@ impl<'a> Render<'a> {
                 Ok(format!("{} {word}{all} {}", side(left, true)?, side(right, false)?))
             }
         }
+    }
+
+    /// EXCEPT ALL and INTERSECT ALL where the engine drops duplicates: the rows are numbered, so that the
+    /// first, second, ... of equal ones differ.
+    fn counted(&self, word: &str, left: &Body, right: &Body) -> Result<String, AdqlError> {
+        let names = names_of(left);
+        let list = (0..names.len()).map(|k| format!("c{k}")).collect::<Vec<_>>().join(", ");
+        let side = |b: &Body| {
+            let text = self.body(b)?;
+            Ok::<_, AdqlError>(format!(
+                "SELECT {list}, row_number() OVER (PARTITION BY {list}) AS nth FROM ({text}) AS side ({list})"
+            ))
+        };
+        let items: Vec<String> = names
+            .iter()
+            .enumerate()
+            .map(|(k, name)| format!("c{k} AS {}", self.engine.ident(name)))
+            .collect();
+        let (left, right) = (side(left)?, side(right)?);
+        Ok(format!("SELECT {} FROM ({left} {word} {right}) AS counted", items.join(", ")))
     }
 
     fn select(&self, s: &Select) -> Result<String, AdqlError> {
@@ -169,5 +192,26 @@ impl<'a> Render<'a> {
                 Ok(format!("{} {word} {}{on}", self.table(left)?, nested(right)?))
             }
         }
+    }
+}
+
+/// Names of the results of a body: those of its first SELECT.
+fn names_of(body: &Body) -> Vec<String> {
+    match body {
+        Body::Set { left, .. } => names_of(left),
+        Body::Query(q) => names_of(&q.body),
+        Body::Select(s) => s
+            .items
+            .iter()
+            .enumerate()
+            .map(|(k, item)| match item {
+                Item::Expr { alias: Some(a), .. } => a.text.clone(),
+                Item::Expr { expr, .. } => match &expr.kind {
+                    Kind::Column(ColumnRef { meant: Some(m), .. }) => m.column.clone(),
+                    _ => format!("column{k}"),
+                },
+                _ => format!("column{k}"),
+            })
+            .collect(),
     }
 }

@@ -5,8 +5,8 @@ CARGO ?= cargo
 NPM ?= npm
 PYTHON ?= python3
 # What the browser and oracle tests need beside Rust; installed by `make test` only.
-TEST_PIP := astropy==8.0.2 numpy pyarrow fitsio 'moto[server]==5.2.1'
-BENCH_PIP := sep==1.4.1
+TEST_PIP := astropy==8.0.2 numpy pyarrow fitsio 'moto[server]==5.2.1' duckdb==2.0.0 lsdb==0.11.1 lsst-felis==30.2026.4300 lsst-sdm-schemas==30.2026.4300
+BENCH_PIP := sep==1.4.1 hats-import==0.11.1 scipy 'psycopg[binary]==3.3.9'
 VENV := .venv
 # The real data pack, where there is one.
 ELQUI_REALDATA ?= $(shell d="$$(cd .. && pwd)/shared/realdata"; [ -d "$$d" ] && echo "$$d")
@@ -62,6 +62,8 @@ soak: build ## the hours-long kinds: fuzzing and kills
 	ELQUI_KILLS=300 $(CARGO) test --release -p elqui --locked --test process -- killed
 	ELQUI_KILLS=500 $(CARGO) test --release -p elqui-pipeline --locked --test crash
 	ELQUI_SOAK_KILLS=500 $(CARGO) test --release -p elqui-pipeline --locked --test repository_crash
+	ELQUI_SOAK_KILLS=500 $(CARGO) test --release -p elqui-catalog --locked --test killed
+	ADQL_FUZZ_SECONDS=600 $(CARGO) test --release -p elqui-adql --locked --test hostile
 
 fmt:
 	$(CARGO) fmt --all

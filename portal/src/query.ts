@@ -22,9 +22,9 @@ const EXAMPLES: Example[] = [
       'FROM Object o\nCROSS JOIN (SELECT avg(coord_ra) AS ra0, avg(coord_dec) AS dec0 FROM Object) c\n' +
       "WHERE CONTAINS(POINT('ICRS', o.coord_ra, o.coord_dec), CIRCLE('ICRS', c.ra0, c.dec0, 0.02)) = 1\nORDER BY sepArcsec" },
   { name: 'The most variable objects', needs: ['ForcedSource'],
-    sql: 'SELECT objectId, band, count(*) AS n, avg(psfFlux) AS meanFlux,\n' +
+    sql: 'SELECT TOP 20 objectId, band, count(*) AS n, avg(psfFlux) AS meanFlux,\n' +
       '       stddev(psfFlux) / avg(psfFlux) AS relativeScatter\nFROM ForcedSource\nGROUP BY objectId, band\n' +
-      'HAVING count(*) > 3 AND avg(psfFlux) > 10000\nORDER BY relativeScatter DESC\nLIMIT 20' },
+      'HAVING count(*) > 3 AND avg(psfFlux) > 10000\nORDER BY relativeScatter DESC' },
   { name: 'Visits', needs: ['Visit'], sql: 'SELECT * FROM Visit ORDER BY visit' },
   { name: 'Sources per exposure', needs: ['Source'],
     sql: 'SELECT visit, detector, count(*) AS nSources, avg(sky) AS sky\nFROM Source\nGROUP BY visit, detector\nORDER BY visit, detector' },

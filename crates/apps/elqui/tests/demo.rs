@@ -90,8 +90,8 @@ fn queries(demo: &Path) {
     let run = ask(sql, &[]);
     assert!(run.status.success(), "{}", stderr(&run));
     assert!(String::from_utf8_lossy(&run.stdout).contains("(3 rows)"));
-    let sql = "SELECT o.objectId, COUNT(*) AS n FROM Object o JOIN ForcedSource f ON o.objectId = f.objectId \
-               GROUP BY o.objectId HAVING COUNT(*) > 4 ORDER BY n DESC LIMIT 1";
+    let sql = "SELECT TOP 1 o.objectId, COUNT(*) AS n FROM Object o JOIN ForcedSource f ON o.objectId = f.objectId \
+               GROUP BY o.objectId HAVING COUNT(*) > 4 ORDER BY n DESC";
     assert!(String::from_utf8_lossy(&ask(sql, &[]).stdout).contains("(1 rows)"));
     for (sql, word) in [
         ("SELECT nothing FROM Source", "nothing"),

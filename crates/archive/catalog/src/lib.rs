@@ -6,6 +6,7 @@
 
 mod clock;
 mod config;
+mod digests;
 mod error;
 mod export;
 mod felis;

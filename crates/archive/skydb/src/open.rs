@@ -68,7 +68,7 @@ pub async fn open_all(
 fn link_parents(catalogues: &mut [(PathBuf, SkyTable)]) {
     for k in 0..catalogues.len() {
         let Some(parent) = catalogues[k].1.parent.clone() else { continue };
-        let found = catalogues.iter().find(|(_, t)| t.full_name().eq_ignore_ascii_case(&parent.table));
+        let found = catalogues.iter().find(|(_, t)| t.is_parent(&parent));
         let Some(index) = found.and_then(|(_, t)| t.indexes.first()) else { continue };
         let own = IdIndex::new(parent.column, index.files.clone(), index.healpix.clone());
         let own = own.of_column(index.id_column());
@@ -146,7 +146,12 @@ fn open_hats(path: &Path, version: Option<&str>) -> Result<SkyTable, SkyDbError>
     let indexes = catalog
         .indexes()
         .iter()
-        .filter(|i| known(&i.column) && healpix.is_some())
+        .filter(|i| {
+            let signed = fields.iter().any(|f| {
+                *f.name() == i.column && f.data_type().is_signed_integer()
+            });
+            signed && healpix.is_some()
+        })
         .map(|i| {
             let cells = healpix.clone().unwrap_or_default();
             Arc::new(IdIndex::new(i.column.clone(), i.files.clone(), cells))
@@ -161,9 +166,12 @@ fn open_hats(path: &Path, version: Option<&str>) -> Result<SkyTable, SkyDbError>
     table.rows = rows;
     let fact = |key: &str| catalog.properties().text(key).map(str::to_string);
     // A catalogue whose parent is not named is still placed by somebody else's positions.
-    table.parent = fact("elqui_parent")
-        .map(|column| (fact("elqui_parent_table").unwrap_or_default(), column))
-        .map(|(table, column)| Parent { table, column });
+    table.parent = fact("elqui_parent").map(|column| Parent {
+        table: fact("elqui_parent_table").unwrap_or_default(),
+        stamp: fact("elqui_parent_stamp").unwrap_or_default(),
+        column,
+    });
+    table.stamp = catalog.stamp();
     Ok(table)
 }
 

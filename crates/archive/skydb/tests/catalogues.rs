@@ -37,6 +37,7 @@ fn cuts_change_no_answer() {
         "id = 1017",
         "id = 17",
         "id IN (1001, 1002, 20999, -5)",
+        "id = -7 OR id = 1003",
         "mag > 23.99",
         "mag > 23.9 AND NOT (band = 0 OR dec < 75)",
     ] {

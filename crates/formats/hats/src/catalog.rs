@@ -134,6 +134,15 @@ impl HatsCatalog {
         self.properties.hats_nrows()
     }
 
+    /// What tells this state of a catalogue of ours from any other; `None` where ids are not known to be
+    /// unique, since rows of other tables cannot be placed by such.
+    pub fn stamp(&self) -> Option<String> {
+        let fact = |key: &str| self.properties.text(key);
+        (fact("elqui_id_unique") == Some("true")).then_some(())?;
+        let version = self.root.parent()?.file_name()?.to_string_lossy().into_owned();
+        Some(format!("{version} {} {}", fact("hats_creation_date")?, fact("hats_nrows")?))
+    }
+
     pub fn ra_column(&self) -> Option<&str> {
         self.properties.hats_col_ra()
     }

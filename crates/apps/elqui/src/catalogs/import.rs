@@ -159,6 +159,9 @@ pub fn import(args: &ImportArgs) -> Result<(), CliError> {
             config.properties.push(("elqui_parent".into(), column.clone()));
             let parent = elqui_catalog::open_catalog(dir, None).map_err(CliError::work)?;
             config.properties.push(("elqui_parent_table".into(), parent.name().to_string()));
+            if let Some(stamp) = parent.stamp() {
+                config.properties.push(("elqui_parent_stamp".into(), stamp));
+            }
             note(&format!("rows stand where `{column}` has its row in {}", dir.display()));
         }
         _ => {

@@ -10,7 +10,7 @@ use super::plan::Planned;
 use super::staging::{COMPLETE, STAGING, Staging};
 use crate::config::{ImportConfig, ImportReport, Progress};
 use crate::error::CatalogError;
-use crate::files;
+use crate::{digests, files};
 use crate::versions::{add_version, next_version};
 use arrow::datatypes::Field;
 use elqui_hats::{COLLECTION_PROPERTIES, Pixel};
@@ -93,6 +93,7 @@ impl Job<'_> {
             files::remove(&place)?;
         }
         if staging.version().exists() {
+            digests::write(&staging.version())?;
             files::sync_all(&staging.version())?;
         }
         staging.write(COMPLETE, &complete)?;

@@ -88,7 +88,13 @@ impl Finisher<'_> {
         p.set("hats_order", order).set("moc_sky_fraction", fraction(partitions));
     }
 
-    pub fn table(&self, sky_order: u8, sky: &[i64], bytes: u64) -> Result<(), CatalogError> {
+    pub fn table(
+        &self,
+        sky_order: u8,
+        sky: &[i64],
+        bytes: u64,
+        id_unique: bool,
+    ) -> Result<(), CatalogError> {
         let root = self.version.join(&self.names.table);
         let partitions: Vec<(Pixel, Option<u64>)> =
             self.plan.partitions.iter().map(|p| (p.pixel(), Some(p.rows))).collect();
@@ -96,7 +102,7 @@ impl Finisher<'_> {
         self.sky(&mut p, &partitions);
         p.set("hats_skymap_order", sky_order).set("hats_max_rows", self.config.rows_max);
         if let Some(id) = &self.config.id {
-            p.set("elqui_col_id", id);
+            p.set("elqui_col_id", id).set("elqui_id_unique", id_unique);
         }
         for (key, value) in &self.config.properties {
             p.set(key, value);

@@ -122,7 +122,8 @@ impl Job<'_> {
         for bucket in 0..plan.buckets.len() {
             side::add_sky(writer.side, bucket, &mut sky)?;
         }
-        finisher.table(SKY_ORDER, &sky, report.bytes)?;
+        let unique = id.is_some() && report.duplicate_ids == 0;
+        finisher.table(SKY_ORDER, &sky, report.bytes, unique)?;
         finisher.collection()?;
         inputs.check_unchanged()?;
         report.version = self.version()?;

@@ -10,6 +10,7 @@
 mod partition;
 mod side;
 
+use crate::digests;
 use crate::error::{CatalogError, one_line};
 use crate::info::{catalog_schema, open_catalog};
 use elqui_hats::{HatsCatalog, PARTITION_INFO, Pixel};
@@ -105,6 +106,11 @@ pub fn verify(
         }
         for (all, own) in sums.iter_mut().zip(one.ids) {
             *all = (all.0 + own.0, all.1.wrapping_add(own.1));
+        }
+    }
+    if let Some(version) = catalog.root().parent() {
+        for (path, problem) in digests::check(version)? {
+            report.find(&path, problem, RESTORE);
         }
     }
     totals(&catalog, &mut report, readable)?;

@@ -37,6 +37,10 @@ impl PhysicalOptimizerRule for ChildCellsRule {
 
 fn narrowed(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(Transformed::no(node)) };
+    // NOT IN looks at every row of the other side, for NULL.
+    if join.null_aware {
+        return Ok(Transformed::no(node));
+    }
     let (left, right) = (join.left().clone(), join.right().clone());
     let keys: Vec<(usize, usize)> = join
         .on()
@@ -82,7 +86,7 @@ fn cut(
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let (Some(above), Some(below)) = (leaf(parent), leaf(child)) else { return Ok(None) };
     let (Some(cells), Some(link)) = (&above.cells, &below.table.parent) else { return Ok(None) };
-    let is_parent = link.table.eq_ignore_ascii_case(&above.table.full_name());
+    let is_parent = above.table.is_parent(link);
     let by_id = trace(parent, id).is_some_and(|c| above.table.indexes.iter().any(|i| i.column == c))
         && trace(child, key).is_some_and(|c| c == link.column);
     if !is_parent || !by_id || below.table.healpix.is_none() {

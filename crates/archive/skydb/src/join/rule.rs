@@ -5,7 +5,7 @@ use super::kernel::Plan;
 use super::{near, tiles};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{JoinType, Result};
+use datafusion::common::{JoinType, NullEquality, Result};
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::logical_expr::Operator;
@@ -59,7 +59,8 @@ impl PhysicalOptimizerRule for SkyJoinRule {
 /// pairs than most columns do, so that equality is tested after it.
 fn hash_join(join: &HashJoinExec, node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some(filter) = join.filter() else { return Ok(None) };
-    if near::find(filter).is_none() || join.null_aware {
+    let plain = !join.null_aware && join.null_equality() == NullEquality::NullEqualsNothing;
+    if near::find(filter).is_none() || !plain {
         return Ok(None);
     }
     let mut columns: Vec<ColumnIndex> = filter.column_indices().to_vec();
@@ -118,12 +119,20 @@ fn sky_join(
     let join: Arc<dyn ExecutionPlan> =
         Arc::new(SkyJoinExec::new(left, right, Arc::new(plan), tiles, partitions));
     Ok(Some(match node.output_partitioning() {
-        // Rows were spread by the columns of the equality, which somebody above may count on.
-        Partitioning::Hash(keys, n) if *n > 1 => {
+        // Rows were spread by the columns of the equality, which somebody above may count on, where
+        // these columns come out at all.
+        Partitioning::Hash(keys, n) if *n > 1 && keys.iter().all(|k| is_column(k, &join)) => {
             Arc::new(RepartitionExec::try_new(join, Partitioning::Hash(keys.clone(), *n))?)
         }
         _ => join,
     }))
+}
+
+fn is_column(e: &near::Phys, plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let schema = plan.schema();
+    e.downcast_ref::<Column>().is_some_and(|c| {
+        schema.fields().get(c.index()).is_some_and(|f| f.name() == c.name())
+    })
 }
 
 /// Without the operators that only spread rows over streams or gather them.

@@ -7,6 +7,7 @@ use crate::error::SkyDbError;
 use crate::functions::{IN_REGION, region_ranges, zone_ranges};
 use crate::storage::SkyTable;
 use crate::storage::ranges::{intersection, normal, union};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Operator};
@@ -199,7 +200,7 @@ fn comparison<'a>(
 fn column(e: &Expr) -> Option<&str> {
     match e {
         Expr::Column(c) => Some(&c.name),
-        Expr::Cast(c) => column(&c.expr).filter(|_| c.field.data_type().is_floating()),
+        Expr::Cast(c) => column(&c.expr).filter(|_| *c.field.data_type() == DataType::Float64),
         Expr::Alias(a) => column(&a.expr),
         _ => None,
     }

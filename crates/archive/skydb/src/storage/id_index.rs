@@ -5,7 +5,7 @@
 
 use super::footers::Footers;
 use super::open_file::OpenFile;
-use super::rows::read_values;
+use super::rows::{read_cells, read_integers};
 use crate::error::SkyDbError;
 use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use datafusion::parquet::file::statistics::Statistics;
@@ -79,17 +79,17 @@ impl IdIndex {
             if pages.is_empty() {
                 continue;
             }
-            let values = read_values(file, group, id_leaf, count, &pages)?;
+            let values = read_integers(file, group, id_leaf, count, &pages)?;
             // Rows of the row group, in the order of the values read.
             let rows: Vec<Range<usize>> = pages
                 .iter()
                 .flat_map(Clone::clone)
                 .zip(&values)
-                .filter(|(_, v)| i64::try_from(**v).is_ok_and(|v| ids.binary_search(&v).is_ok()))
+                .filter(|(_, v)| ids.binary_search(v).is_ok())
                 .map(|(row, _)| row..row + 1)
                 .collect();
             if !rows.is_empty() {
-                cells.extend(read_values(file, group, cell_leaf, count, &rows)?);
+                cells.extend(read_cells(file, group, cell_leaf, count, &rows)?);
             }
         }
         Ok(())

@@ -6,7 +6,8 @@
 use super::open_file::OpenFile;
 use crate::error::SkyDbError;
 use datafusion::arrow::array::{Array, AsArray};
-use datafusion::arrow::datatypes::{DataType, Int64Type, UInt64Type};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
@@ -117,7 +118,7 @@ fn rows_of_group(
         _ => cut.push(0..count),
     }
     if !cut.is_empty() {
-        let values = read_values(file, group, leaf, count, &cut)?;
+        let values = read_cells(file, group, leaf, count, &cut)?;
         let mut at = 0;
         for rows in &cut {
             let part = values.get(at..at + rows.len()).ok_or_else(|| {
@@ -159,14 +160,26 @@ fn ranges_within<'a>(
         .filter(|r| !r.is_empty())
 }
 
-/// Values of a 64-bit integer column at some rows of a row group.
-pub fn read_values(
+/// Cells at some rows of a row group.
+pub fn read_cells(
     file: &OpenFile,
     group: usize,
     leaf: usize,
     count: usize,
     rows: &[Range<usize>],
 ) -> Result<Vec<u64>, SkyDbError> {
+    let values = read_integers(file, group, leaf, count, rows)?;
+    Ok(values.into_iter().map(to_u64).collect())
+}
+
+/// Values of an integer column at some rows of a row group; NULL is the smallest number.
+pub fn read_integers(
+    file: &OpenFile,
+    group: usize,
+    leaf: usize,
+    count: usize,
+    rows: &[Range<usize>],
+) -> Result<Vec<i64>, SkyDbError> {
     let mask = ProjectionMask::leaves(file.arrow.parquet_schema(), [leaf]);
     let total: usize = rows.iter().map(Range::len).sum();
     let batches =
@@ -180,13 +193,12 @@ pub fn read_values(
     let mut out = Vec::with_capacity(total);
     for batch in batches {
         let batch = batch.map_err(|e| file.damaged(e))?;
-        let column = batch.column(0);
-        match column.data_type() {
-            DataType::Int64 => {
-                out.extend(column.as_primitive::<Int64Type>().values().iter().map(|v| to_u64(*v)));
-            }
-            DataType::UInt64 => out.extend(column.as_primitive::<UInt64Type>().values()),
-            other => return Err(file.damaged(format!("a sort column of 64-bit integers was expected, not {other}"))),
+        let column = cast(batch.column(0), &DataType::Int64).map_err(|e| file.damaged(e))?;
+        let column = column.as_primitive::<Int64Type>();
+        if column.null_count() == 0 {
+            out.extend_from_slice(column.values());
+        } else {
+            out.extend(column.iter().map(|v| v.unwrap_or(i64::MIN)));
         }
     }
     Ok(out)

@@ -22,6 +22,8 @@ pub struct TableFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     pub table: String,
+    /// The very state of it that the child's rows were placed by.
+    pub stamp: String,
     pub column: String,
 }
 
@@ -43,6 +45,8 @@ pub struct SkyTable {
     /// The table whose rows' positions place the rows of this one, and the column that names them here.
     pub parent: Option<Parent>,
     pub rows: Option<u64>,
+    /// What tells this state of the catalogue from others; none where a child may not lean on it.
+    pub stamp: Option<String>,
     footers: Footers,
 }
 
@@ -60,12 +64,19 @@ impl SkyTable {
             indexes: Vec::new(),
             parent: None,
             rows: None,
+            stamp: None,
             footers: Footers::default(),
         }
     }
 
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.schema_name, self.name)
+    }
+
+    /// Whether this is the table, in the state, that a child was placed by.
+    pub fn is_parent(&self, parent: &Parent) -> bool {
+        self.full_name().eq_ignore_ascii_case(&parent.table)
+            && self.stamp.as_ref().is_some_and(|s| *s == parent.stamp)
     }
 
     /// Whether a row's cell is that of its own position (not of its parent's).

@@ -52,6 +52,8 @@ pub fn catalogue(folder: &Path, name: &str, table: &Table, parent: Option<Parent
     if let Some(p) = parent {
         config.properties.push(("elqui_parent".into(), p.column.clone()));
         config.properties.push(("elqui_parent_table".into(), "t.stars".into()));
+        let stamp = elqui_catalog::open_catalog(&p.dir, None).unwrap().stamp().unwrap();
+        config.properties.push(("elqui_parent_stamp".into(), stamp));
         config.product = "map".into();
         config.parent = Some(p);
     } else {

@@ -36,7 +36,11 @@ const GUESTS: [Guest; 36] = [
     ),
     guest("pulp", &["pixels/image"], "one room knows the processor's vectors"),
     guest("object_store", &["archive"], "only the archive knows where things are kept"),
-    guest("blake3", &["archive/datastore"], "one room knows the sum of an artifact"),
+    guest(
+        "blake3",
+        &["archive/datastore", "archive/catalog"],
+        "the sums of artifacts and of catalogue files are theirs",
+    ),
     guest("rusqlite", &["engines/sql"], "one room knows the registry's database"),
     guest("postgres", &["engines/sql"], "one room knows the registry's database"),
     guest("sqlx", &["engines/sql"], "one room knows the registry's database"),

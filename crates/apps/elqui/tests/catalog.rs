@@ -28,8 +28,7 @@ fn stars(path: &Path, first: usize, rows: usize) {
     let mut csv = String::from("starId,ra,dec,mag,name\n");
     for k in first..first + rows {
         let (ra, dec) = (10.0 + 0.01 * k as f64, -5.0 + 0.003 * k as f64);
-        let mag =
-            if k % 7 == 0 { String::new() } else { format!("{:.2}", 15.0 + 0.01 * k as f64) };
+        let mag = if k % 7 == 0 { String::new() } else { format!("{:.2}", 15.0 + 0.01 * k as f64) };
         csv += &format!("{k},{ra:.6},{dec:.6},{mag},\"star {k}, \u{3b1}\"\n");
     }
     std::fs::write(path, csv).unwrap();

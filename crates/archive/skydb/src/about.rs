@@ -33,7 +33,8 @@ pub fn answer(tables: &[TableInfo], text: &str) -> Result<Option<QueryResult>, S
     let found = tables.iter().find(|t| {
         t.name.eq_ignore_ascii_case(name)
             && schema.is_none_or(|s| {
-                t.schema.eq_ignore_ascii_case(s.trim_matches('"')) || t.schema == crate::names::RELEASE
+                t.schema.eq_ignore_ascii_case(s.trim_matches('"'))
+                    || t.schema == crate::names::RELEASE
             })
     });
     let Some(info) = found else {

@@ -13,14 +13,14 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::utils::reassign_expr_columns;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::limit::GlobalLimitExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use elqui_adql::{RowByRow, RowItem};
 use std::sync::Arc;
 
@@ -31,8 +31,11 @@ pub fn plan(
     query: &RowByRow,
 ) -> Result<Arc<dyn ExecutionPlan>, SkyDbError> {
     let failed = |e: DataFusionError| SkyDbError::from_engine(&e);
-    let schema = DFSchema::try_from_qualified_schema(TableReference::bare(query.label.clone()), &table.schema)
-        .map_err(failed)?;
+    let schema = DFSchema::try_from_qualified_schema(
+        TableReference::bare(query.label.clone()),
+        &table.schema,
+    )
+    .map_err(failed)?;
     let state = engine.context.state_ref();
     let state = state.read();
     let facts = SimplifyContext::builder()
@@ -81,9 +84,10 @@ pub fn plan(
     }
     let below = scan.schema();
     let same = computed.len() == below.fields().len()
-        && computed.iter().zip(below.fields()).all(|((e, name), f)| {
-            e.downcast_ref::<Column>().is_some() && name == f.name()
-        });
+        && computed
+            .iter()
+            .zip(below.fields())
+            .all(|((e, name), f)| e.downcast_ref::<Column>().is_some() && name == f.name());
     if same {
         return Ok(scan);
     }

@@ -70,7 +70,11 @@ impl Engine {
             .build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context);
-        Ok(Self { context, catalogued: RwLock::default(), spill_folder: options.spill_folder.clone() })
+        Ok(Self {
+            context,
+            catalogued: RwLock::default(),
+            spill_folder: options.spill_folder.clone(),
+        })
     }
 
     /// Make a table known.
@@ -209,9 +213,11 @@ impl Engine {
                 while let Some(batch) = stream.next().await {
                     batch.map_err(engine)?;
                 }
-                datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref())
-                    .indent(false)
-                    .to_string()
+                datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(
+                    plan.as_ref(),
+                )
+                .indent(false)
+                .to_string()
             }
         };
         let lines: ArrayRef = Arc::new(StringArray::from(text.lines().collect::<Vec<_>>()));

@@ -9,7 +9,9 @@ pub enum SkyDbError {
     Open { path: String, reason: String },
     #[error("`{path}` holds no Parquet file: nothing to query")]
     Empty { path: String },
-    #[error("two catalogues have a table `{table}`: {first} and {second}; open one of them, or import one under another name")]
+    #[error(
+        "two catalogues have a table `{table}`: {first} and {second}; open one of them, or import one under another name"
+    )]
     Twice { table: String, first: String, second: String },
     #[error("{0}")]
     Adql(AdqlError),
@@ -23,9 +25,13 @@ pub enum SkyDbError {
         "the query took longer than {time_max_s} s and was stopped; ask for less, or raise the limit"
     )]
     Timeout { time_max_s: f64 },
-    #[error("the query needs more memory than is allowed: {reason}; ask for fewer columns or rows, or raise the limit")]
+    #[error(
+        "the query needs more memory than is allowed: {reason}; ask for fewer columns or rows, or raise the limit"
+    )]
     Memory { reason: String },
-    #[error("the disk is full while the query keeps rows there: {reason}; free space, or ask for less")]
+    #[error(
+        "the disk is full while the query keeps rows there: {reason}; free space, or ask for less"
+    )]
     Disk { reason: String },
     #[error("`{path}` is damaged: {reason}; `elqui catalog verify` names what is wrong")]
     Damaged { path: String, reason: String },
@@ -67,7 +73,9 @@ impl SkyDbError {
                 if text.contains("No space left on device") {
                     return Self::Disk { reason: text };
                 }
-                Self::Failed { reason: text.split(" This was likely").next().unwrap_or(&text).into() }
+                Self::Failed {
+                    reason: text.split(" This was likely").next().unwrap_or(&text).into(),
+                }
             }
         }
     }

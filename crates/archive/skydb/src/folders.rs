@@ -46,7 +46,11 @@ pub fn find(roots: &[PathBuf]) -> Result<Files, SkyDbError> {
 pub fn has_plain(root: &Path, inside: &[PathBuf]) -> bool {
     list(root).is_ok_and(|paths| {
         paths.iter().filter(|p| !inside.contains(p)).any(|p| {
-            if p.is_dir() { parquet_below(p, 0).is_ok_and(|f| !f.is_empty()) } else { is_parquet(p) }
+            if p.is_dir() {
+                parquet_below(p, 0).is_ok_and(|f| !f.is_empty())
+            } else {
+                is_parquet(p)
+            }
         })
     })
 }

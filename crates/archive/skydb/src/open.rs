@@ -147,9 +147,8 @@ fn open_hats(path: &Path, version: Option<&str>) -> Result<SkyTable, SkyDbError>
         .indexes()
         .iter()
         .filter(|i| {
-            let signed = fields.iter().any(|f| {
-                *f.name() == i.column && f.data_type().is_signed_integer()
-            });
+            let signed =
+                fields.iter().any(|f| *f.name() == i.column && f.data_type().is_signed_integer());
             signed && healpix.is_some()
         })
         .map(|i| {
@@ -159,7 +158,8 @@ fn open_hats(path: &Path, version: Option<&str>) -> Result<SkyTable, SkyDbError>
         .collect();
     let rows = catalog.rows().map_err(|e| fail(one_line(e)))?;
     let mut table = SkyTable::new(schema_name, name, Arc::new(Schema::new(fields)), files);
-    table.description = felis::table(&table.name).map(|t| t.description.clone()).unwrap_or_default();
+    table.description =
+        felis::table(&table.name).map(|t| t.description.clone()).unwrap_or_default();
     table.position = position;
     table.healpix = healpix;
     table.indexes = indexes;

@@ -66,10 +66,8 @@ pub fn described_field(table: &str, field: Field) -> Field {
     let silent = ["unit", "ucd", "description"].iter().all(|k| !field.metadata().contains_key(*k));
     let Some(known) = felis::column(table, field.name()).filter(|_| silent) else { return field };
     let mut metadata = field.metadata().clone();
-    let facts =
-        [("unit", known.unit), ("ucd", known.ucd), ("description", known.description)];
-    metadata.extend(
-        facts.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.to_string(), v)),
-    );
+    let facts = [("unit", known.unit), ("ucd", known.ucd), ("description", known.description)];
+    metadata
+        .extend(facts.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.to_string(), v)));
     field.with_metadata(metadata)
 }

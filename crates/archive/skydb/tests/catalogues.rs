@@ -48,10 +48,12 @@ fn cuts_change_no_answer() {
         );
         assert_eq!(sorted(&cut), sorted(&rows(&db, &whole)), "{condition}");
         // The planner's way, by an ORDER BY.
-        let ordered = rows(&db, &format!("SELECT id, ra, mag FROM t.stars WHERE {condition} ORDER BY id"));
+        let ordered =
+            rows(&db, &format!("SELECT id, ra, mag FROM t.stars WHERE {condition} ORDER BY id"));
         assert_eq!(sorted(&cut), sorted(&ordered), "{condition}");
     }
-    let plan = rows(&db, "EXPLAIN ANALYZE SELECT id FROM t.stars WHERE DISTANCE(ra, dec, 5, 70) < 0.05");
+    let plan =
+        rows(&db, "EXPLAIN ANALYZE SELECT id FROM t.stars WHERE DISTANCE(ra, dec, 5, 70) < 0.05");
     let text = sorted(&plan).join("\n");
     assert!(text.contains("ranges of cells in 1 of"), "{text}");
 }
@@ -130,7 +132,9 @@ fn sky_joins_of_every_kind_find_the_pairs() {
     assert_eq!(ids(&format!("{select} FULL JOIN t.b AS b ON {near}")), with(both));
 
     let exists = |not: &str| {
-        let sql = format!("SELECT a.id AS x, 0 AS y FROM t.a AS a WHERE {not} EXISTS (SELECT 1 AS one FROM t.b AS b WHERE {near})");
+        let sql = format!(
+            "SELECT a.id AS x, 0 AS y FROM t.a AS a WHERE {not} EXISTS (SELECT 1 AS one FROM t.b AS b WHERE {near})"
+        );
         ids(&sql).into_iter().map(|p| p.0).collect::<Vec<_>>()
     };
     let mut lonely_a = lonely_a;
@@ -141,18 +145,26 @@ fn sky_joins_of_every_kind_find_the_pairs() {
     assert_eq!(exists(""), paired);
 
     // More than the distance: an equality, another column, an OR of two senses, a radius of the row.
-    let bands = ids(&format!("{select} JOIN t.b AS b ON {near} AND a.band = b.band AND a.mag < b.mag"));
-    let slow = ids(&format!("{select} JOIN t.b AS b ON a.band = b.band WHERE {near} AND a.mag < b.mag"));
+    let bands =
+        ids(&format!("{select} JOIN t.b AS b ON {near} AND a.band = b.band AND a.mag < b.mag"));
+    let slow =
+        ids(&format!("{select} JOIN t.b AS b ON a.band = b.band WHERE {near} AND a.mag < b.mag"));
     assert_eq!(bands, slow);
     assert!(!bands.is_empty() && bands.iter().all(|p| truth.contains(p)));
-    let either = format!("{select} JOIN t.b AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.05 OR (DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.1 AND a.band = 1)");
+    let either = format!(
+        "{select} JOIN t.b AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.05 OR (DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.1 AND a.band = 1)"
+    );
     let wanted: Vec<_> = {
         let close = pairs(&a, &b, 0.05);
         truth.iter().copied().filter(|p| close.contains(p) || (p.0 - 1000) % 3 == 1).collect()
     };
     assert_eq!(ids(&either), wanted);
-    let of_rows = format!("{select} JOIN t.b AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.05 * (1 + a.band)");
-    let circles = format!("{select} JOIN t.b AS b ON 1 = CONTAINS(POINT(b.ra, b.dec), CIRCLE(a.ra, a.dec, 0.05 * (1 + a.band)))");
+    let of_rows = format!(
+        "{select} JOIN t.b AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 0.05 * (1 + a.band)"
+    );
+    let circles = format!(
+        "{select} JOIN t.b AS b ON 1 = CONTAINS(POINT(b.ra, b.dec), CIRCLE(a.ra, a.dec, 0.05 * (1 + a.band)))"
+    );
     assert_eq!(ids(&of_rows), ids(&circles));
     let renamed = "SELECT a.id AS x, b.id AS y FROM (SELECT id, dec AS u, ra AS ra2 FROM t.a) AS a \
                    JOIN (SELECT id, ra AS v, dec AS w FROM t.b WHERE mag < 99) AS b ON DISTANCE(a.ra2, a.u, b.v, b.w) < 0.1";
@@ -179,14 +191,19 @@ fn tiles_find_the_same_pairs() {
     let db = open(folder.path());
     let count = |sql: &str| numbers(&rows(&db, sql), "n")[0];
     let joined = |kind: &str| {
-        format!("SELECT COUNT(*) AS n, SUM(a.id) AS s FROM t.a AS a {kind} JOIN t.b AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 1e-4")
+        format!(
+            "SELECT COUNT(*) AS n, SUM(a.id) AS s FROM t.a AS a {kind} JOIN t.b AS b ON DISTANCE(a.ra, a.dec, b.ra, b.dec) < 1e-4"
+        )
     };
     let plan = sorted(&rows(&db, &format!("EXPLAIN {}", joined("")))).join("\n");
     assert!(plan.contains("tiles of the Left side"), "{plan}");
     // Of an index of the whole: a FULL join has no tiles.
     let full = joined("FULL");
-    assert!(sorted(&rows(&db, &format!("EXPLAIN {full}"))).join("\n").contains("left side in an index"));
-    let (inner, left, right) = (count(&joined("")), count(&joined("LEFT")), count(&joined("RIGHT")));
+    assert!(
+        sorted(&rows(&db, &format!("EXPLAIN {full}"))).join("\n").contains("left side in an index")
+    );
+    let (inner, left, right) =
+        (count(&joined("")), count(&joined("LEFT")), count(&joined("RIGHT")));
     assert!(inner > 50_000.0 && inner < 120_000.0, "{inner}");
     assert_eq!(count(&full), left + right - inner);
     let anti = "SELECT COUNT(*) AS n FROM t.a AS a WHERE NOT EXISTS (SELECT 1 AS one FROM t.b AS b WHERE DISTANCE(a.ra, a.dec, b.ra, b.dec) < 1e-4)";
@@ -204,18 +221,32 @@ fn children_are_read_where_their_parents_are() {
     let n = 30_000;
     let owner: Vec<i64> = (0..n).map(|_| 1000 + (r() * 5000.0) as i64).collect();
     let flux: Vec<f64> = (0..n).map(|_| r()).collect();
-    let child = table("child", vec![("starId", ColumnData::I64(owner)), ("flux", ColumnData::F64(flux))]);
+    let child =
+        table("child", vec![("starId", ColumnData::I64(owner)), ("flux", ColumnData::F64(flux))]);
     catalogue(folder.path(), "t.child", &child, Some(Parent { dir, column: "starId".into() }));
     let db = open(folder.path());
     for (cut, whole) in [
-        ("DISTANCE(s.ra, s.dec, 30, 0) < 1", "CASE WHEN DISTANCE(s.ra, s.dec, 30, 0) < 1 THEN 1 ELSE 0 END = 1"),
+        (
+            "DISTANCE(s.ra, s.dec, 30, 0) < 1",
+            "CASE WHEN DISTANCE(s.ra, s.dec, 30, 0) < 1 THEN 1 ELSE 0 END = 1",
+        ),
         ("s.id = 1234", "s.id + 0 = 1234"),
     ] {
         for kind in ["", "LEFT ", "RIGHT ", "FULL "] {
-            let sql = |c: &str| format!("SELECT s.id, c.flux FROM t.stars AS s {kind}JOIN t.child AS c ON s.id = c.starId WHERE {c}");
-            assert_eq!(sorted(&rows(&db, &sql(cut))), sorted(&rows(&db, &sql(whole))), "{kind} {cut}");
+            let sql = |c: &str| {
+                format!(
+                    "SELECT s.id, c.flux FROM t.stars AS s {kind}JOIN t.child AS c ON s.id = c.starId WHERE {c}"
+                )
+            };
+            assert_eq!(
+                sorted(&rows(&db, &sql(cut))),
+                sorted(&rows(&db, &sql(whole))),
+                "{kind} {cut}"
+            );
         }
-        let sql = format!("EXPLAIN SELECT s.id, c.flux FROM t.stars AS s JOIN t.child AS c ON s.id = c.starId WHERE {cut}");
+        let sql = format!(
+            "EXPLAIN SELECT s.id, c.flux FROM t.stars AS s JOIN t.child AS c ON s.id = c.starId WHERE {cut}"
+        );
         let plan = sorted(&rows(&db, &sql)).join("\n");
         assert_eq!(plan.matches("ranges of cells").count(), 2, "{plan}");
     }
@@ -281,7 +312,8 @@ fn a_query_keeps_to_its_memory_and_disk() {
     let folder = tempfile::tempdir().unwrap();
     catalogue(folder.path(), "t.stars", &stars(120_000, 1, (0.0, 90.0), (-30.0, 30.0)), None);
     let spill = tempfile::tempdir().unwrap();
-    let options = OpenOptions { threads: 2, spill_folder: Some(spill.path().into()), version: None };
+    let options =
+        OpenOptions { threads: 2, spill_folder: Some(spill.path().into()), version: None };
     let db = SkyDb::open_with(&[folder.path().join("catalogues")], &options).unwrap();
     let small = |memory, disk| QueryLimits {
         memory_max_bytes: memory,
@@ -310,7 +342,8 @@ fn hostile_texts_are_refused() {
     let db = sky(folder.path());
     let long = format!("SELECT id FROM t.stars WHERE id IN ({})", vec!["1"; 600_000].join(","));
     let deep = format!("SELECT {}1{} AS x FROM t.stars", "(".repeat(5000), ")".repeat(5000));
-    let nested = format!("{}SELECT id FROM t.stars{}", "SELECT id FROM (".repeat(300), ") AS t".repeat(300));
+    let nested =
+        format!("{}SELECT id FROM t.stars{}", "SELECT id FROM (".repeat(300), ") AS t".repeat(300));
     for text in [
         long.as_str(),
         &deep,

@@ -177,7 +177,8 @@ fn nothing_is_written() {
 #[test]
 fn rows_and_time_are_bounded() {
     let (_folder, db) = catalogue();
-    let limits = |rows_max, time_max_s| QueryLimits { rows_max, time_max_s, ..QueryLimits::default() };
+    let limits =
+        |rows_max, time_max_s| QueryLimits { rows_max, time_max_s, ..QueryLimits::default() };
     let r = db.query_with("SELECT ra FROM Source", limits(150, 10.0)).unwrap();
     assert_eq!((r.rows(), r.truncated), (150, true));
     let r = db.query_with("SELECT ra FROM Source", limits(400, 10.0)).unwrap();

@@ -272,7 +272,8 @@ pub fn write_batches(
         let asked = shape.asked(&schema);
         for batch in &shown {
             let columns = asked.fields().iter().map(|f| schema.index_of(f.name()));
-            let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|e| failed(one_line(e)))?;
+            let columns =
+                columns.collect::<Result<Vec<_>, _>>().map_err(|e| failed(one_line(e)))?;
             shape.count(&batch.project(&columns).map_err(|e| failed(one_line(e)))?);
         }
         Box::new(fits::FitsSink::new(file, shape, name).map_err(failed)?)

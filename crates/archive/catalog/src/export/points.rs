@@ -40,8 +40,7 @@ fn two_numbers(array: &ArrayRef) -> Result<ArrayRef, String> {
         point.column(0).as_primitive::<Float64Type>(),
         point.column(1).as_primitive::<Float64Type>(),
     );
-    let values: Float64Array =
-        ra.iter().zip(dec.iter()).flat_map(|(r, d)| [r, d]).collect();
+    let values: Float64Array = ra.iter().zip(dec.iter()).flat_map(|(r, d)| [r, d]).collect();
     let list = FixedSizeListArray::try_new(item(), 2, Arc::new(values), array.nulls().cloned());
     Ok(Arc::new(list.map_err(one_line)?))
 }

@@ -3,7 +3,9 @@
 
 use super::regions::region_test;
 use super::sky_function::{coordinates, function, numbers, point_type, points, texts};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, StringArray,
+};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_err};
 use datafusion::error::DataFusionError;
@@ -32,8 +34,12 @@ pub fn all() -> Vec<ScalarUDF> {
         function("adql_distance", Float64, distance),
         function("adql_area", Float64, area),
         function("adql_centroid", point_type(), centroid),
-        function("adql_coord1", Float64, |a| Ok(Arc::new(Float64Array::from(coordinates(&a[0])?.0)))),
-        function("adql_coord2", Float64, |a| Ok(Arc::new(Float64Array::from(coordinates(&a[0])?.1)))),
+        function("adql_coord1", Float64, |a| {
+            Ok(Arc::new(Float64Array::from(coordinates(&a[0])?.0)))
+        }),
+        function("adql_coord2", Float64, |a| {
+            Ok(Arc::new(Float64Array::from(coordinates(&a[0])?.1)))
+        }),
         function("coordsys", Utf8, |a| {
             Ok(Arc::new(StringArray::from_iter_values((0..a[0].len()).map(|_| "ICRS"))))
         }),
@@ -100,7 +106,9 @@ fn region(args: &[ArrayRef]) -> Result<ArrayRef> {
     let Some(last) = args.last() else { return exec_err!("REGION takes a text") };
     if last.as_struct_opt().is_some() {
         let (ra, dec) = coordinates(last)?;
-        let out = StringArray::from_iter_values(ra.iter().zip(dec).map(|(r, d)| format!("POSITION {r} {d}")));
+        let out = StringArray::from_iter_values(
+            ra.iter().zip(dec).map(|(r, d)| format!("POSITION {r} {d}")),
+        );
         return Ok(Arc::new(out));
     }
     let given = texts(last)?;
@@ -126,7 +134,8 @@ fn named(t: &str) -> String {
 }
 
 fn shape(text: &str) -> Result<Shape> {
-    stc_s(&named(text)).map_err(|why| DataFusionError::Execution(format!("`{text}` is no region: {why}")))
+    stc_s(&named(text))
+        .map_err(|why| DataFusionError::Execution(format!("`{text}` is no region: {why}")))
 }
 
 /// Shapes row by row; a shape that repeats is read once.

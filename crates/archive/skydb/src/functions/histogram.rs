@@ -5,7 +5,9 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
+};
 use elqui_adql::udf::Histogram;
 use std::sync::Arc;
 
@@ -16,8 +18,7 @@ struct HistogramFunction {
 
 pub fn function() -> AggregateUDF {
     use DataType::{Float64, Int64};
-    let signature =
-        Signature::exact(vec![Float64, Float64, Float64, Int64], Volatility::Immutable);
+    let signature = Signature::exact(vec![Float64, Float64, Float64, Int64], Volatility::Immutable);
     AggregateUDF::from(HistogramFunction { signature })
 }
 
@@ -69,7 +70,8 @@ impl Accumulator for Counts {
             return exec_err!("ivo_histogram takes value, lower, upper, bins");
         };
         let value = value.as_primitive::<Float64Type>();
-        let (lower, upper) = (lower.as_primitive::<Float64Type>(), upper.as_primitive::<Float64Type>());
+        let (lower, upper) =
+            (lower.as_primitive::<Float64Type>(), upper.as_primitive::<Float64Type>());
         let bins = bins.as_primitive::<Int64Type>();
         for r in 0..value.len() {
             if self.0.is_none() {

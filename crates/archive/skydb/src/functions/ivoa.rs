@@ -3,7 +3,9 @@
 
 use super::regions::region_test;
 use super::sky_function::{coordinates, function, lenient, numbers, point_type, points, texts};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, StringArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, StringArray,
+};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, exec_err};
@@ -202,11 +204,12 @@ fn shifted(args: &[ArrayRef]) -> Result<ArrayRef> {
 
 /// `(from, to, geometry)`: a point or a circle, box or polygon in another frame, in STC-S.
 fn transformed(args: &[ArrayRef]) -> Result<ArrayRef> {
-    let [from, to, what] = args else { return exec_err!("two frames and a geometry were expected") };
-    let (from, to) = (texts(from)?, texts(to)?);
-    let place = |r: usize, lon: f64, lat: f64| {
-        transform_position(from.value(r), to.value(r), lon, lat)
+    let [from, to, what] = args else {
+        return exec_err!("two frames and a geometry were expected");
     };
+    let (from, to) = (texts(from)?, texts(to)?);
+    let place =
+        |r: usize, lon: f64, lat: f64| transform_position(from.value(r), to.value(r), lon, lat);
     let mut out = Vec::with_capacity(what.len());
     let given = if what.as_struct_opt().is_some() { None } else { Some(texts(what)?) };
     let at = if given.is_none() { Some(coordinates(what)?) } else { None };

@@ -9,10 +9,7 @@ use elqui_base::photometry as p;
 use std::sync::Arc;
 
 /// A number from numbers; what has none (the magnitude of a negative flux) is NULL, as sciSQL has it.
-fn map<const N: usize>(
-    args: &[ArrayRef],
-    f: impl Fn([f64; N]) -> Option<f64>,
-) -> Result<ArrayRef> {
+fn map<const N: usize>(args: &[ArrayRef], f: impl Fn([f64; N]) -> Option<f64>) -> Result<ArrayRef> {
     let columns = args.iter().map(numbers).collect::<Result<Vec<_>>>()?;
     if columns.len() != N {
         return exec_err!("{N} arguments were expected, not {}", columns.len());

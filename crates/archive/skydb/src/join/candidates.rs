@@ -79,7 +79,12 @@ pub struct Asking {
 
 impl Sense {
     /// Put the rows of `side` into an index.
-    pub fn new(near: &Near, rows: &RecordBatch, side: JoinSide, filter: &JoinFilter) -> Result<Self> {
+    pub fn new(
+        near: &Near,
+        rows: &RecordBatch,
+        side: JoinSide,
+        filter: &JoinFilter,
+    ) -> Result<Self> {
         let own = Rows::new(rows, side, filter)?;
         let circles = own.circles(near.place(side))?;
         let largest = |v: &[f64]| v.iter().copied().filter(|r| *r >= 0.0).fold(0.0, f64::max);
@@ -93,7 +98,12 @@ impl Sense {
     }
 
     /// Make the rows of the other `side` ready to ask.
-    pub fn asking(&self, rows: &RecordBatch, side: JoinSide, filter: &JoinFilter) -> Result<Asking> {
+    pub fn asking(
+        &self,
+        rows: &RecordBatch,
+        side: JoinSide,
+        filter: &JoinFilter,
+    ) -> Result<Asking> {
         let own = Rows::new(rows, side, filter)?;
         let circles = own.circles(self.near.place(side))?;
         let constant = self.near.constant_radius().unwrap_or(0.0);

@@ -68,7 +68,10 @@ fn narrowed(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Executio
     Ok(Transformed::no(node))
 }
 
-#[expect(deprecated, reason = "the new name asks what the engine may keep: nothing is promised here")]
+#[expect(
+    deprecated,
+    reason = "the new name asks what the engine may keep: nothing is promised here"
+)]
 fn join_with(
     node: &Arc<dyn ExecutionPlan>,
     left: Arc<dyn ExecutionPlan>,
@@ -87,14 +90,17 @@ fn cut(
     let (Some(above), Some(below)) = (leaf(parent), leaf(child)) else { return Ok(None) };
     let (Some(cells), Some(link)) = (&above.cells, &below.table.parent) else { return Ok(None) };
     let is_parent = above.table.is_parent(link);
-    let by_id = trace(parent, id).is_some_and(|c| above.table.indexes.iter().any(|i| i.column == c))
+    let by_id = trace(parent, id)
+        .is_some_and(|c| above.table.indexes.iter().any(|i| i.column == c))
         && trace(child, key).is_some_and(|c| c == link.column);
     if !is_parent || !by_id || below.table.healpix.is_none() {
         return Ok(None);
     }
     let changed = child.clone().transform_up(|n| {
         Ok(match n.downcast_ref::<CatalogScan>() {
-            Some(scan) => Transformed::yes(Arc::new(scan.narrowed(cells)) as Arc<dyn ExecutionPlan>),
+            Some(scan) => {
+                Transformed::yes(Arc::new(scan.narrowed(cells)) as Arc<dyn ExecutionPlan>)
+            }
             None => Transformed::no(n),
         })
     })?;

@@ -14,7 +14,8 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
-    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions, apply_expression_roots,
+    Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+    apply_expression_roots,
 };
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
@@ -148,7 +149,11 @@ impl ExecutionPlan for SkyJoinExec {
         )
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let work = self.work(context, partition);
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let mut stream = RecordBatchReceiverStreamBuilder::new(self.plan.schema.clone(), 2);
@@ -246,7 +251,12 @@ impl Work {
         Ok(())
     }
 
-    fn index(&self, rows: RecordBatch, side: JoinSide, reserved: &MemoryReservation) -> Result<Build> {
+    fn index(
+        &self,
+        rows: RecordBatch,
+        side: JoinSide,
+        reserved: &MemoryReservation,
+    ) -> Result<Build> {
         // Positions, vectors and the order of the cells.
         reserved.try_grow(rows.num_rows() * 48)?;
         Build::new(&self.plan, rows, side)

@@ -118,7 +118,9 @@ impl Build {
                     let (b, p) =
                         self.tested(plan, batch, &build[start..end], &probe[start..end])?;
                     if let Some(matched) = &self.matched {
-                        b.values().iter().for_each(|k| matched[*k as usize].store(true, Ordering::Relaxed));
+                        b.values()
+                            .iter()
+                            .for_each(|k| matched[*k as usize].store(true, Ordering::Relaxed));
                     }
                     if fate != Fate::Nothing {
                         p.values().iter().for_each(|k| found[*k as usize] = true);
@@ -140,7 +142,12 @@ impl Build {
     }
 
     /// After the last batch: rows of the index by their fate.
-    pub fn finish(&self, plan: &Plan, batch_rows: usize, mut give: impl FnMut(RecordBatch)) -> Result<()> {
+    pub fn finish(
+        &self,
+        plan: &Plan,
+        batch_rows: usize,
+        mut give: impl FnMut(RecordBatch),
+    ) -> Result<()> {
         let Some(matched) = &self.matched else { return Ok(()) };
         let found: Vec<bool> = matched.iter().map(|m| m.load(Ordering::Relaxed)).collect();
         let Some((rows, mark)) = chosen(fates(plan.join_type, self.side).1, &found) else {
@@ -215,7 +222,9 @@ impl Build {
                     _ => probe,
                 };
                 match (c.side, &mark, from) {
-                    (JoinSide::None, Some(mark), _) => Ok(std::sync::Arc::new(mark.clone()) as ArrayRef),
+                    (JoinSide::None, Some(mark), _) => {
+                        Ok(std::sync::Arc::new(mark.clone()) as ArrayRef)
+                    }
                     (_, _, Some((rows, at))) => Ok(take(rows.column(c.index), at, None)?),
                     _ => Ok(new_null_array(field.data_type(), count)),
                 }

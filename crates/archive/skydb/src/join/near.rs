@@ -43,12 +43,12 @@ impl Near {
     /// The radius, deg, where it is a constant.
     pub fn constant_radius(&self) -> Option<f64> {
         let literal = self.radius.downcast_ref::<Literal>()?;
-        literal.value().cast_to(&datafusion::arrow::datatypes::DataType::Float64).ok().and_then(|v| {
-            match v {
+        literal.value().cast_to(&datafusion::arrow::datatypes::DataType::Float64).ok().and_then(
+            |v| match v {
                 ScalarValue::Float64(v) => v,
                 _ => None,
-            }
-        })
+            },
+        )
     }
 }
 
@@ -98,9 +98,8 @@ pub fn residual(filter: &JoinFilter, near: &[Near]) -> Option<Vec<Phys>> {
     let mut parts = Vec::new();
     conjuncts(filter.expression(), &mut parts);
     let is_it = |e: &Phys| {
-        e.downcast_ref::<ScalarFunctionExpr>().is_some_and(|c| {
-            c.name() == NEAR && of(e, filter).is_some_and(|n| same(&n[0], near))
-        })
+        e.downcast_ref::<ScalarFunctionExpr>()
+            .is_some_and(|c| c.name() == NEAR && of(e, filter).is_some_and(|n| same(&n[0], near)))
     };
     let before = parts.len();
     parts.retain(|e| !is_it(e));
@@ -146,8 +145,12 @@ fn made(a: Place, b: Place, radius: Phys, filter: &JoinFilter) -> Option<Near> {
         Place::Shape(e) => side(&[e], filter),
     };
     match (of(&a)?, of(&b)?) {
-        (JoinSide::Left, JoinSide::Right) => Some(Near { left: a, right: b, radius, radius_side, inclusive: None }),
-        (JoinSide::Right, JoinSide::Left) => Some(Near { left: b, right: a, radius, radius_side, inclusive: None }),
+        (JoinSide::Left, JoinSide::Right) => {
+            Some(Near { left: a, right: b, radius, radius_side, inclusive: None })
+        }
+        (JoinSide::Right, JoinSide::Left) => {
+            Some(Near { left: b, right: a, radius, radius_side, inclusive: None })
+        }
         _ => None,
     }
 }

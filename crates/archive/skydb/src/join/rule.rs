@@ -6,9 +6,9 @@ use super::{near, tiles};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinType, NullEquality, Result};
+use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::utils::collect_columns;
-use datafusion::logical_expr::Operator;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter, build_join_schema};
@@ -30,7 +30,14 @@ impl PhysicalOptimizerRule for SkyJoinRule {
             let made = if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
                 let projection = join.projection().as_ref().map(|p| p.to_vec());
                 match join.filter() {
-                    Some(f) => sky_join(join.left(), join.right(), f.clone(), *join.join_type(), projection, &node)?,
+                    Some(f) => sky_join(
+                        join.left(),
+                        join.right(),
+                        f.clone(),
+                        *join.join_type(),
+                        projection,
+                        &node,
+                    )?,
                     None => None,
                 }
             } else if let Some(join) = node.downcast_ref::<HashJoinExec>() {
@@ -57,7 +64,10 @@ impl PhysicalOptimizerRule for SkyJoinRule {
 
 /// A join on equal columns with a spatial condition besides (`a.band = b.band AND near`): the sky finds fewer
 /// pairs than most columns do, so that equality is tested after it.
-fn hash_join(join: &HashJoinExec, node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn hash_join(
+    join: &HashJoinExec,
+    node: &Arc<dyn ExecutionPlan>,
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some(filter) = join.filter() else { return Ok(None) };
     let plain = !join.null_aware && join.null_equality() == NullEquality::NullEqualsNothing;
     if near::find(filter).is_none() || !plain {
@@ -130,9 +140,8 @@ fn sky_join(
 
 fn is_column(e: &near::Phys, plan: &Arc<dyn ExecutionPlan>) -> bool {
     let schema = plan.schema();
-    e.downcast_ref::<Column>().is_some_and(|c| {
-        schema.fields().get(c.index()).is_some_and(|f| f.name() == c.name())
-    })
+    e.downcast_ref::<Column>()
+        .is_some_and(|c| schema.fields().get(c.index()).is_some_and(|f| f.name() == c.name()))
 }
 
 /// Without the operators that only spread rows over streams or gather them.

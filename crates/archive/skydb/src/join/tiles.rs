@@ -10,11 +10,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{JoinSide, JoinType, Result};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use elqui_sphere::healpix_margin_ranges;
 use std::ops::Range;
@@ -72,8 +72,12 @@ pub fn tiles(
     }
     let cut = if first == JoinSide::Left { &l } else { &r };
     let mut tiles = Vec::new();
-    let mut pixels: Vec<Range<u64>> =
-        cut.table.files_of(cut.cells.as_deref()).iter().map(|k| cut.table.files[*k].cells.clone()).collect();
+    let mut pixels: Vec<Range<u64>> = cut
+        .table
+        .files_of(cut.cells.as_deref())
+        .iter()
+        .map(|k| cut.table.files[*k].cells.clone())
+        .collect();
     pixels.dedup();
     for pixel in pixels {
         divide(cut, pixel, radius, &mut tiles);
@@ -168,7 +172,10 @@ pub fn trace(plan: &Arc<dyn ExecutionPlan>, column: usize) -> Option<String> {
 }
 
 /// The same plan over fewer cells, as one stream.
-pub fn within(plan: &Arc<dyn ExecutionPlan>, cells: &[Range<u64>]) -> Result<Arc<dyn ExecutionPlan>> {
+pub fn within(
+    plan: &Arc<dyn ExecutionPlan>,
+    cells: &[Range<u64>],
+) -> Result<Arc<dyn ExecutionPlan>> {
     let changed = plan.clone().transform_up(|node| {
         if let Some(scan) = node.downcast_ref::<CatalogScan>() {
             return Ok(Transformed::yes(Arc::new(scan.within(cells)) as Arc<dyn ExecutionPlan>));

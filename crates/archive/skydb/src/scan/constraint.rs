@@ -94,8 +94,7 @@ fn one(table: &SkyTable, e: &Expr) -> Result<Option<Vec<Range<u64>>>, SkyDbError
         }
         Expr::InList(InList { expr, list, negated: false }) if list.len() <= IDS_MAX => {
             let Some(name) = column(expr) else { return Ok(None) };
-            let ids: Option<Vec<i64>> =
-                list.iter().map(|e| literal(e).and_then(integer)).collect();
+            let ids: Option<Vec<i64>> = list.iter().map(|e| literal(e).and_then(integer)).collect();
             match ids {
                 Some(ids) => by_id(table, name, ids),
                 None => Ok(None),

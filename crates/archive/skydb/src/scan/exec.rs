@@ -127,11 +127,22 @@ impl DisplayAs for CatalogScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> =
             self.wanted.schema.fields().iter().map(|f| f.name().as_str()).collect();
-        write!(f, "CatalogScan: {}.{} [{}]", self.table.schema_name, self.table.name, names.join(", "))?;
+        write!(
+            f,
+            "CatalogScan: {}.{} [{}]",
+            self.table.schema_name,
+            self.table.name,
+            names.join(", ")
+        )?;
         match &self.cells {
             Some(cells) => {
                 let files = self.table.files_of(Some(cells)).len();
-                write!(f, ", {} ranges of cells in {files} of {} files", cells.len(), self.table.files.len())?;
+                write!(
+                    f,
+                    ", {} ranges of cells in {files} of {} files",
+                    cells.len(),
+                    self.table.files.len()
+                )?;
             }
             None => write!(f, ", {} files", self.table.files.len())?,
         }
@@ -180,11 +191,15 @@ impl ExecutionPlan for CatalogScan {
         if children.is_empty() { Ok(self) } else { internal_err!("a scan has no inputs") }
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         let parts = self.properties.partitioning.partition_count();
-        let pruner = self
-            .pruner
-            .get_or_init(|| self.wanted.predicate.as_ref().and_then(|p| GroupPruner::new(p, &self.wanted.read)));
+        let pruner = self.pruner.get_or_init(|| {
+            self.wanted.predicate.as_ref().and_then(|p| GroupPruner::new(p, &self.wanted.read))
+        });
         let batches = Batches::new(
             self.table.clone(),
             self.wanted.clone(),

@@ -75,6 +75,13 @@ impl CatalogTable {
             Some(e) => Some(state.create_physical_expr(e, schema)?),
             None => None,
         };
-        CatalogScan::try_new(table.clone(), columns, cells.map(Into::into), predicate, limit, threads)
+        CatalogScan::try_new(
+            table.clone(),
+            columns,
+            cells.map(Into::into),
+            predicate,
+            limit,
+            threads,
+        )
     }
 }

@@ -44,7 +44,9 @@ impl GroupStatistics<'_> {
         StatisticsConverter::try_new(&column.name, arrow.schema(), arrow.parquet_schema()).ok()
     }
 
-    fn group(&self) -> impl Iterator<Item = &datafusion::parquet::file::metadata::RowGroupMetaData> {
+    fn group(
+        &self,
+    ) -> impl Iterator<Item = &datafusion::parquet::file::metadata::RowGroupMetaData> {
         std::iter::once(self.file.metadata().row_group(self.group))
     }
 }

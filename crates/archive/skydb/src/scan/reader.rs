@@ -8,7 +8,9 @@
 use super::prune::GroupPruner;
 use crate::error::SkyDbError;
 use crate::storage::{OpenFile, Ranges, RowsOfGroup, SkyTable, rows_in_ranges, selection};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array,
+};
 use datafusion::arrow::compute::{cast, filter_record_batch, prep_null_mask_filter};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
@@ -20,7 +22,9 @@ use datafusion::parquet::arrow::arrow_reader::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
-use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -157,11 +161,13 @@ impl Batches {
         let wanted_rows = rows.count();
         let few = self.seen.0 == 0 || (self.seen.1 as f64) < FEW * self.seen.0 as f64;
         let narrow = self.wanted.narrow.as_ref().filter(|_| few && wanted_rows > ROWS_AT_ONCE);
-        let mut reader =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file.reader.clone(), file.arrow.clone())
-                .with_row_groups(vec![rows.group])
-                .with_projection(mask)
-                .with_batch_size(self.batch_rows.min(wanted_rows).max(1));
+        let mut reader = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            file.reader.clone(),
+            file.arrow.clone(),
+        )
+        .with_row_groups(vec![rows.group])
+        .with_projection(mask)
+        .with_batch_size(self.batch_rows.min(wanted_rows).max(1));
         if wanted_rows < count {
             reader = reader.with_row_selection(selection(&rows.rows, count));
         }
@@ -173,7 +179,9 @@ impl Batches {
             let (predicate, schema) = (predicate.clone(), schema.clone());
             let test = move |batch: RecordBatch| {
                 let batch = arrange(&batch, &schema, &order)?;
-                Ok::<_, ArrowError>(passes(&predicate, &batch).map_err(|e| ArrowError::ExternalError(e.into()))?)
+                Ok::<_, ArrowError>(
+                    passes(&predicate, &batch).map_err(|e| ArrowError::ExternalError(e.into()))?,
+                )
             };
             reader = reader
                 .with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask, test))]));
@@ -282,7 +290,11 @@ fn arrange(
                 Some(k) => batch.column(*k).clone(),
                 None => new_null_array(field.data_type(), batch.num_rows()),
             };
-            if column.data_type() == field.data_type() { Ok(column) } else { cast(&column, field.data_type()) }
+            if column.data_type() == field.data_type() {
+                Ok(column)
+            } else {
+                cast(&column, field.data_type())
+            }
         })
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

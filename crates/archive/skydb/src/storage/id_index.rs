@@ -61,7 +61,9 @@ impl IdIndex {
     ) -> Result<(), SkyDbError> {
         let leaf = |name: &str| {
             file.leaf(name).ok_or_else(|| {
-                file.damaged(format!("the id index has no column `{name}`; import the catalogue again"))
+                file.damaged(format!(
+                    "the id index has no column `{name}`; import the catalogue again"
+                ))
             })
         };
         let (id_leaf, cell_leaf) = (leaf(&self.id_column)?, leaf(&self.healpix)?);

@@ -58,7 +58,8 @@ pub struct OpenFile {
 
 impl OpenFile {
     pub fn open(path: &Path) -> std::result::Result<Self, SkyDbError> {
-        let fail = |reason: String| SkyDbError::Damaged { path: path.display().to_string(), reason };
+        let fail =
+            |reason: String| SkyDbError::Damaged { path: path.display().to_string(), reason };
         let file = File::open(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => fail("the file is missing".into()),
             _ => fail(one_line(e)),

@@ -48,7 +48,8 @@ pub fn rows_in_ranges(
         if bounds.is_some_and(|(low, high)| place(ranges, low, high) == Place::Outside) {
             continue;
         }
-        let rows = if sorted { rows_of_group(file, group, leaf, count, ranges)? } else { vec![0..count] };
+        let rows =
+            if sorted { rows_of_group(file, group, leaf, count, ranges)? } else { vec![0..count] };
         if !rows.is_empty() {
             found.push(RowsOfGroup { group, rows });
         }

@@ -51,7 +51,12 @@ pub struct SkyTable {
 }
 
 impl SkyTable {
-    pub fn new(schema_name: String, name: String, schema: SchemaRef, mut files: Vec<TableFile>) -> Self {
+    pub fn new(
+        schema_name: String,
+        name: String,
+        schema: SchemaRef,
+        mut files: Vec<TableFile>,
+    ) -> Self {
         files.sort_by(|a, b| (a.cells.start, &a.path).cmp(&(b.cells.start, &b.path)));
         Self {
             schema_name,

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 pub fn random(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed;
     move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 53) as f64
     }
 }
@@ -23,9 +24,8 @@ pub fn table(name: &str, columns: Vec<(&str, ColumnData)>) -> Table {
 /// Rows of a box of the sky: `id`, `ra`, `dec`, `mag`, `band` (0 to 2).
 pub fn stars(rows: usize, seed: u64, ra: (f64, f64), dec: (f64, f64)) -> Table {
     let mut r = random(seed);
-    let mut column = |low: f64, high: f64| -> Vec<f64> {
-        (0..rows).map(|_| low + r() * (high - low)).collect()
-    };
+    let mut column =
+        |low: f64, high: f64| -> Vec<f64> { (0..rows).map(|_| low + r() * (high - low)).collect() };
     let (ra, dec, mag) = (column(ra.0, ra.1), column(dec.0, dec.1), column(14.0, 24.0));
     table(
         "stars",

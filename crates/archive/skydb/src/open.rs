@@ -115,15 +115,21 @@ fn open_hats(path: &Path, version: Option<&str>) -> Result<SkyTable, SkyDbError>
         }
     }
     let first = files.first().ok_or_else(|| fail("it has no partitions".into()))?;
-    let sample = OpenFile::open(&first.path)?;
+    // One that is gone or damaged is told when it is needed.
+    let sample = OpenFile::open(&first.path).or_else(|e| match files.last() {
+        Some(last) if files.len() > 1 => OpenFile::open(&last.path).map_err(|_| e),
+        _ => Err(e),
+    })?;
     let (schema_name, name) = match catalog.name().rsplit_once('.') {
         Some((s, n)) => (s.to_string(), n.to_string()),
         None => (RELEASE.to_string(), catalog.name().to_string()),
     };
-    let name = felis::tables()
-        .iter()
-        .find(|t| t.name.eq_ignore_ascii_case(&name))
-        .map_or(name, |t| t.name.clone());
+    // Tables of the release are written as its schema has them; others keep the name they were given.
+    let known = felis::tables().iter().find(|t| t.name.eq_ignore_ascii_case(&name));
+    let name = match known {
+        Some(t) if schema_name == RELEASE => t.name.clone(),
+        _ => name,
+    };
     let fields: Vec<Field> = sample
         .arrow
         .schema()

@@ -137,10 +137,25 @@ pub fn points(ra: Vec<f64>, dec: Vec<f64>) -> Result<ArrayRef> {
     Ok(std::sync::Arc::new(StructArray::try_new(point_fields(), columns, nulls)?))
 }
 
-/// Right ascensions and declinations of a column of points.
+/// Right ascensions and declinations of a column of points, or of texts like `POSITION 10 20`.
 pub fn coordinates(array: &ArrayRef) -> Result<(Vec<f64>, Vec<f64>)> {
-    match array.as_struct_opt() {
-        Some(s) if s.num_columns() == 2 => Ok((numbers(s.column(0))?, numbers(s.column(1))?)),
-        _ => exec_err!("a POINT was expected, not {}", array.data_type()),
+    if let Some(s) = array.as_struct_opt().filter(|s| s.num_columns() == 2) {
+        return Ok((numbers(s.column(0))?, numbers(s.column(1))?));
     }
+    let Some(written) = array.as_string_opt::<i32>() else {
+        return exec_err!("a POINT was expected, not {}", array.data_type());
+    };
+    let mut out = (Vec::new(), Vec::new());
+    for text in written.iter() {
+        let read = text.map(|t| elqui_adql::stc_s(t).map_err(|why| (t, why)));
+        let (ra, dec) = match read {
+            None => (f64::NAN, f64::NAN),
+            Some(Ok(elqui_adql::Shape::Point { ra, dec })) => (ra, dec),
+            Some(Ok(_)) => return exec_err!("a POINT was expected, not another shape"),
+            Some(Err((t, why))) => return exec_err!("`{t}` is no POINT: {why}"),
+        };
+        out.0.push(ra);
+        out.1.push(dec);
+    }
+    Ok(out)
 }

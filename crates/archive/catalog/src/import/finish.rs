@@ -128,6 +128,12 @@ impl Finisher<'_> {
         }
         let mut p = self.common(name, "margin");
         self.sky(&mut p, margins);
+        // Readers compare the columns of a margin with those of its table.
+        for (key, value) in
+            self.config.properties.iter().filter(|(k, _)| k.starts_with("hats_col_"))
+        {
+            p.set(key, value);
+        }
         p.set("hats_primary_table_url", &self.names.table).set("hats_margin_threshold", arcsec);
         self.ending(&mut p, bytes);
         put_properties(&root, &p)?;

@@ -323,7 +323,7 @@ fn a_query_keeps_to_its_memory_and_disk() {
     let sort = "SELECT id, ra, dec, mag, band FROM t.stars ORDER BY mag, id";
     // Sorts go to the disk, and come to the same.
     let wide = db.query(sort).unwrap();
-    let narrow = db.query_with(sort, small(6 << 20, 1 << 30)).unwrap();
+    let narrow = db.query_with(sort, small(10 << 20, 1 << 30)).unwrap();
     assert_eq!(numbers(&wide, "id"), numbers(&narrow, "id"));
     assert_eq!(std::fs::read_dir(spill.path()).unwrap().count(), 0, "nothing stays behind");
     let full = db.query_with(sort, small(6 << 20, 100_000)).unwrap_err();

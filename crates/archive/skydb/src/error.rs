@@ -70,7 +70,7 @@ impl SkyDbError {
             DataFusionError::IoError(e) if is_full(e) => Self::Disk { reason: one_line(e) },
             other => {
                 let text = one_line(other);
-                if text.contains("No space left on device") {
+                if text.contains("No space left on device") || text.contains("used disk space") {
                     return Self::Disk { reason: text };
                 }
                 Self::Failed {

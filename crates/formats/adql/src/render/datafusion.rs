@@ -38,8 +38,15 @@ impl Engine for DataFusion {
             "truncate" => format!("trunc({all})"),
             "variance" => format!("var_samp({all})"),
             // Of the language, and not of this engine yet.
-            "ivo_epoch_prop" | "ivo_interval_has" | "ivo_normal_random" | "gavo_normal_random"
-            | "gavo_specconv" | "gavo_mocunion" | "gavo_mocintersect" => return None,
+            "ivo_epoch_prop" | "ivo_interval_has" | "gavo_specconv" | "gavo_mocunion"
+            | "gavo_mocintersect" => return None,
+            // Box and Muller's.
+            "ivo_normal_random" | "gavo_normal_random" => match args {
+                [mean, sigma] => format!(
+                    "({mean} + {sigma} * sqrt(-2.0 * ln(1.0 - random())) * cos(2.0 * pi() * random()))"
+                ),
+                _ => return None,
+            },
             "gavo_match" => match args {
                 [pattern, text] => {
                     format!("(CASE WHEN regexp_like({text}, {pattern}) THEN 1 ELSE 0 END)")
